@@ -1,0 +1,226 @@
+package build
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"atelier/internal/fault"
+)
+
+// StartRequest asks for a build. Empty fields take what the job says.
+type StartRequest struct {
+	JobID      JobID
+	Parameters []NameValue
+	RefKind    RefKind
+	Branch     string
+	Tag        string
+	Commit     string
+	Trigger    Trigger // default Manual
+}
+
+// Start starts a build: it gives the number, stores the record and answers. The build itself runs when its turn comes.
+func (s *Service) Start(ctx context.Context, actor Actor, req StartRequest) (Record, error) {
+	if _, err := s.job(ctx, actor, req.JobID, Execute); err != nil {
+		return Record{}, err
+	}
+	if err := s.checkRef(req); err != nil {
+		return Record{}, err
+	}
+	now := s.now()
+	day := Day(now, s.Zone)
+	record, err := s.Store.StartBuild(ctx, req.JobID, day, func(job *Job, dailyCount int) (Record, error) {
+		if job.Disabled != nil {
+			return Record{}, fault.New(fault.Disabled, "the task is disabled%s; enable it first", because(job.Disabled.Reason))
+		}
+		return s.draft(actor, req, job, now, DailyNumber(day, dailyCount))
+	})
+	if err != nil {
+		return Record{}, hideMissing(err, noSuchJob(req.JobID))
+	}
+	s.Engine.Wake()
+	return record, nil
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
+}
+
+// draft makes the record of a new build and moves the job's counters on.
+func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, daily string) (Record, error) {
+	resolved, err := resolveParameters(*job, req.Parameters, s.Sealer)
+	if err != nil {
+		return Record{}, err
+	}
+	job.Counters = resolved.counters
+	source, _ := job.Config.Source()
+	r := Record{
+		ID: RecordID(newUUID()), InfoID: newUUID(), JobID: job.ID, BuildProjectID: job.BuildProjectID, ProjectID: job.ProjectID,
+		DomainID: job.DomainID, JobName: job.Config.Name, JobVersion: job.Version, ConfigKind: job.Config.EffectiveKind(),
+		Number: job.LastNumber, DailyNumber: daily, ExecutionID: newExecutionID(),
+		UserID: actor.UserID, UserName: actor.UserName, Trigger: req.Trigger,
+		Repo:       repoOf(source),
+		Parameters: resolved.values, Warnings: resolved.warnings,
+		State: Queued, Region: s.Region, CreatedAt: now, ScheduledAt: now, QueuedAt: now,
+	}
+	if r.Trigger == "" {
+		r.Trigger = Manual
+	}
+	chooseRef(&r, req, source)
+	if err := s.checkRef(StartRequest{Branch: r.Branch, Tag: r.Tag}); err != nil {
+		return Record{}, err // a parameter named a branch that no repository can have
+	}
+	return r, nil
+}
+
+// chooseRef settles what the build takes from the repository. What the request says comes first, then the branch parameter,
+// then the job. Commit and tag both given: the commit wins.
+func chooseRef(r *Record, req StartRequest, source Source) {
+	r.RefKind = req.RefKind
+	switch {
+	case r.RefKind != "":
+	case req.Commit != "":
+		r.RefKind = ByCommit
+	case req.Tag != "":
+		r.RefKind = ByTag
+	case source.RefKind != "":
+		r.RefKind = source.RefKind
+	default:
+		r.RefKind = ByBranch
+	}
+	branch := slices.IndexFunc(r.Parameters, func(v Value) bool { return v.Name == BranchParameter })
+	given := slices.ContainsFunc(req.Parameters, func(v NameValue) bool { return v.Name == BranchParameter && v.Value != "" })
+	switch {
+	case req.Branch != "":
+		r.Branch = req.Branch
+	case given:
+		r.Branch = r.Parameters[branch].Value
+	case source.Branch != "":
+		r.Branch = source.Branch
+	case branch >= 0:
+		r.Branch = r.Parameters[branch].Value
+	}
+	if branch >= 0 && r.Branch != "" && !r.Parameters[branch].Private {
+		r.Parameters[branch].Value = r.Branch
+	}
+	switch r.RefKind {
+	case ByTag:
+		r.Tag = req.Tag
+	case ByCommit:
+		r.Commit = req.Commit
+	}
+}
+
+func (s *Service) checkRef(req StartRequest) error {
+	var p problems
+	for _, f := range []struct {
+		field, value string
+		check        func(string) error
+	}{
+		{"scm.branch", req.Branch, s.Sources.CheckRef},
+		{"scm.build_tag", req.Tag, s.Sources.CheckRef},
+		{"scm.build_commit_id", req.Commit, s.Sources.CheckCommit},
+	} {
+		if f.value == "" {
+			continue
+		}
+		if err := f.check(f.value); err != nil {
+			p.add(f.field, "%s", message(err))
+		}
+	}
+	switch req.RefKind {
+	case "", ByBranch, ByTag, ByCommit:
+	default:
+		p.add("scm.build_type", "must be branch, tag or commitId, found %s", quote(string(req.RefKind)))
+	}
+	return p.err()
+}
+
+func repoOf(s Source) Repo {
+	name := s.RepoName
+	if name == "" {
+		name = strings.TrimSuffix(strings.TrimRight(s.URL, "/"), ".git")
+		name = name[strings.LastIndexAny(name, "/:")+1:]
+	}
+	return Repo{Name: name, ID: s.RepoID, URL: s.URL, WebURL: s.WebURL, GroupName: s.GroupName, Kind: s.Kind}
+}
+
+// Stop asks a build to stop. Number 0 is the newest build that waits or runs. A queued build is over at once; one that runs
+// is over when its processes are gone. Asking again while it stops changes nothing; asking when it is over is an error.
+func (s *Service) Stop(ctx context.Context, actor Actor, id JobID, number int) error {
+	if _, err := s.job(ctx, actor, id, Execute); err != nil {
+		return err
+	}
+	record, err := s.recordToStop(ctx, id, number)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.RequestStop(ctx, record.ID, actor, s.now()); err != nil {
+		return hideMissing(err, noSuchBuild(id, number))
+	}
+	s.Engine.Stop(record.ID)
+	return nil
+}
+
+func (s *Service) recordToStop(ctx context.Context, id JobID, number int) (Record, error) {
+	if number == 0 {
+		record, err := s.Store.LatestActive(ctx, id)
+		return record, hideMissing(err, errNothingRuns)
+	}
+	record, _, err := s.Store.Record(ctx, id, number)
+	return record, hideMissing(err, noSuchBuild(id, number))
+}
+
+// Record returns a build by number, and what access to it is decided by.
+func (s *Service) Record(ctx context.Context, actor Actor, id JobID, number int) (Record, JobRef, error) {
+	record, ref, err := s.Store.Record(ctx, id, number)
+	if fault.Is(err, fault.NotFound) {
+		// The words must not tell a job that may not be seen from one without that build.
+		if _, err := s.job(ctx, actor, id, View); err != nil {
+			return Record{}, JobRef{}, err
+		}
+		return Record{}, JobRef{}, noSuchBuild(id, number)
+	}
+	if err != nil {
+		return Record{}, JobRef{}, err
+	}
+	return record, ref, s.Check(ctx, actor, ref, View)
+}
+
+// RecordByID returns a build by its record id.
+func (s *Service) RecordByID(ctx context.Context, actor Actor, id RecordID) (Record, error) {
+	record, ref, err := s.Store.RecordByID(ctx, id)
+	if err != nil {
+		return Record{}, hideMissing(err, noSuchRecord(id))
+	}
+	return record, hideMissing(s.Check(ctx, actor, ref, View), noSuchRecord(id))
+}
+
+// Records returns a page of the builds of a job, newest first, and the number of all that match.
+func (s *Service) Records(ctx context.Context, actor Actor, q RecordQuery) ([]Record, int, error) {
+	if _, err := s.job(ctx, actor, q.JobID, View); err != nil {
+		return nil, 0, err
+	}
+	return s.Store.Records(ctx, q)
+}
+
+// StepsOf returns the steps of a build in order. The caller has got the record from this service, so it may view it.
+func (s *Service) StepsOf(ctx context.Context, record Record) ([]Step, error) {
+	return s.Store.Steps(ctx, record.ID)
+}
+
+// IsRunning reports whether a build of the job waits or runs.
+func (s *Service) IsRunning(ctx context.Context, actor Actor, id JobID) (bool, error) {
+	if _, err := s.job(ctx, actor, id, View); err != nil {
+		return false, err
+	}
+	_, err := s.Store.LatestActive(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,55 @@
+package build
+
+import (
+	"errors"
+	"time"
+)
+
+// Lease is the right to run one build for a while. The fence grows with every lease of a build, so that an owner that was
+// taken for dead and comes back is refused.
+type Lease struct {
+	Record Record
+	Owner  string
+	Fence  int64
+	Until  time.Time
+}
+
+// ErrLeaseLost is the answer to a report about a build that the reporter no longer holds.
+var ErrLeaseLost = errors.New("the lease of the build is lost")
+
+// Progress is what the owner of a lease reports. Nil and empty parts are left as they are; all of it is stored, or none.
+type Progress struct {
+	Source *SourceInfo // what the build takes from the repository, once it is known
+	Begin  *Begin      // the build goes from Scheduled to Running
+	Steps  []Step      // as they now stand
+	End    *End        // the build reaches a final state
+}
+
+// SourceInfo is what a reference came to.
+type SourceInfo struct {
+	Branch    string
+	Commit    string
+	Message   string
+	Time      time.Time
+	BuildFile string
+}
+
+// Begin says when the executor really began.
+type Begin struct {
+	At          time.Time
+	PrivatePool bool
+}
+
+// End is the final state of a build.
+type End struct {
+	State State
+	Error string // for the record's errMsg; empty for a success
+	At    time.Time
+}
+
+// Held is a build that the database says an owner holds.
+type Held struct {
+	ID            RecordID
+	Fence         int64
+	StopRequested bool
+}

@@ -1,0 +1,156 @@
+package build
+
+import (
+	"context"
+	"time"
+
+	"atelier/internal/fault"
+)
+
+// Store keeps jobs and records. Every method is one transaction.
+// A job or record that does not exist, or whose job was deleted, is a fault.NotFound error.
+type Store interface {
+	// CreateJob stores a new job. A name that another job of the project has is a fault.Exists error.
+	CreateJob(ctx context.Context, job Job) error
+	// Job returns one job.
+	Job(ctx context.Context, id JobID) (Job, error)
+	// JobOfBuildProject returns the job that a build project id belongs to.
+	JobOfBuildProject(ctx context.Context, id BuildProjectID) (Job, error)
+	// ChangeJob lets change edit the job and stores the result. It adds one to the version, and keeps the configuration
+	// before it, if the configuration differs. An error of change undoes everything and is returned.
+	ChangeJob(ctx context.Context, id JobID, by Actor, at time.Time, change func(*Job) error) (Job, error)
+	// DeleteJob hides the job and ends its queued builds; it returns the builds that run and are now asked to stop.
+	DeleteJob(ctx context.Context, id JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// Jobs returns a page of jobs and the number of all that match.
+	Jobs(ctx context.Context, q JobQuery) ([]JobSummary, int, error)
+	// Job count of a tenant, without deleted ones.
+	CountJobs(ctx context.Context, domainID string) (int, error)
+
+	// StartBuild gives the job's next numbers and stores the record that draft makes of them, together with the job's
+	// counters as draft left them. The number is used up only when all of it is committed.
+	StartBuild(ctx context.Context, id JobID, day string, draft func(job *Job, dailyCount int) (Record, error)) (Record, error)
+	// RequestStop ends a queued build, and marks one that an executor holds. A build that is over is a fault.Finished error.
+	RequestStop(ctx context.Context, id RecordID, by Actor, at time.Time) error
+
+	// Record returns a build by its number, and what access to it is decided by.
+	Record(ctx context.Context, job JobID, number int) (Record, JobRef, error)
+	// RecordByID returns a build by its record id.
+	RecordByID(ctx context.Context, id RecordID) (Record, JobRef, error)
+	// LatestActive returns the newest build of a job that is not over.
+	LatestActive(ctx context.Context, job JobID) (Record, error)
+	// Records returns a page of builds, newest first, and the number of all that match.
+	Records(ctx context.Context, q RecordQuery) ([]Record, int, error)
+	// Steps returns the steps of a build in order; none for a build that never began.
+	Steps(ctx context.Context, id RecordID) ([]Step, error)
+}
+
+// Sources says which repositories and references may be built. Errors are fault.Invalid.
+type Sources interface {
+	CheckURL(url string) error
+	CheckRef(name string) error // a branch or a tag
+	CheckCommit(id string) error
+}
+
+// Steps says which steps an ACTION job may have. Errors are fault.Invalid.
+type Steps interface {
+	CheckStep(step ActionStep) error
+}
+
+// Engine runs builds. Both calls return at once.
+type Engine interface {
+	// Wake says that a build was queued.
+	Wake()
+	// Stop says that a build which an executor holds is to stop.
+	Stop(id RecordID)
+}
+
+// Parts are what a [Service] is made of. All are required, except where a default is given.
+type Parts struct {
+	Store   Store
+	Access  Access
+	Sources Sources
+	Steps   Steps
+	Sealer  Sealer
+	Engine  Engine
+
+	Region     string
+	Zone       *time.Location   // of daily numbers; default local
+	Now        func() time.Time // default time.Now
+	MaxTimeout time.Duration    // that a job may ask for; default 24 h
+	MaxJobs    int              // of one tenant; default 10,000
+}
+
+// Service is what clients of the build service can do. Each method checks the actor's rights first.
+type Service struct {
+	Parts
+	rules rules
+}
+
+// NewService returns the service made of parts.
+func NewService(parts Parts) *Service {
+	if parts.Zone == nil {
+		parts.Zone = time.Local
+	}
+	if parts.Now == nil {
+		parts.Now = time.Now
+	}
+	if parts.MaxTimeout == 0 {
+		parts.MaxTimeout = 24 * time.Hour
+	}
+	if parts.MaxJobs == 0 {
+		parts.MaxJobs = 10_000
+	}
+	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, maxTimeout: parts.MaxTimeout}}
+}
+
+// now returns the present moment with the precision that is stored.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
+// Check returns nil when the actor holds the right on the job that ref names, and otherwise an error that a client may see.
+func (s *Service) Check(ctx context.Context, actor Actor, ref JobRef, right Right) error {
+	err := s.Access.Check(ctx, actor, ref, right)
+	switch fault.KindOf(err) {
+	case fault.NotFound:
+		if ref.ID == "" {
+			return fault.New(fault.NotFound, "project %s does not exist", ref.ProjectID)
+		}
+		return noSuchJob(ref.ID)
+	case fault.Forbidden:
+		return fault.New(fault.Forbidden, "your roles in the project do not let you %s this task", right)
+	default:
+		return err
+	}
+}
+
+// job returns a job that the actor holds the right on.
+func (s *Service) job(ctx context.Context, actor Actor, id JobID, right Right) (Job, error) {
+	job, err := s.Store.Job(ctx, id)
+	if err != nil {
+		return Job{}, hideMissing(err, noSuchJob(id))
+	}
+	return job, s.Check(ctx, actor, job.Ref(), right)
+}
+
+// hideMissing returns missing in place of a not-found error, so that a thing that is not there and one that may not be seen
+// get the same words.
+func hideMissing(err error, missing *fault.Error) error {
+	if fault.Is(err, fault.NotFound) {
+		return missing
+	}
+	return err
+}
+
+func noSuchJob(id JobID) *fault.Error {
+	return fault.New(fault.NotFound, "task %s does not exist", id)
+}
+
+func noSuchBuild(id JobID, number int) *fault.Error {
+	return fault.New(fault.NotFound, "task %s has no build %d", id, number)
+}
+
+func noSuchRecord(id RecordID) *fault.Error {
+	return fault.New(fault.NotFound, "build record %s does not exist", id)
+}
+
+// errNothingRuns is the answer to a stop without a number when no build of the job waits or runs.
+var errNothingRuns = fault.New(fault.Finished, "no build of this task is waiting or running")

@@ -1,0 +1,59 @@
+// Package executor says what every way to run builds must do. The packages below it are one way each.
+//
+// The contract that all of them keep is written down as tests, in executortest.
+package executor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"atelier/internal/plan"
+)
+
+// Executor runs the steps of builds.
+type Executor interface {
+	// Workspace returns the directory that the code of a build is in, as its steps will see it. It makes nothing.
+	Workspace(record string) string
+
+	// Open prepares an empty workspace for a build.
+	Open(ctx context.Context, build Build) (Session, error)
+
+	// Recover ends whatever an earlier life of this executor left behind: processes, containers, workspaces.
+	// It is called once, before the first Open.
+	Recover(ctx context.Context) error
+}
+
+// Build is what an executor has to know of a build.
+type Build struct {
+	Record   string // the record id, unique
+	Resource plan.Resource
+	Env      []plan.Param // of every step
+}
+
+// Session is the place of one build on an executor. It is used by one goroutine at a time.
+type Session interface {
+	// Run runs one step and writes what it prints, as it comes, to out. The result is the step's; an error means that the
+	// executor could not run it, or lost it. When ctx ends, so do all processes of the step, within [Grace] and a moment:
+	// they are asked first, and then made to. Run returns only when they are gone; it then returns ctx's cause.
+	Run(ctx context.Context, step plan.Step, out io.Writer) (Result, error)
+
+	// Close removes everything that the build left on the executor, also after an error. It may be called again.
+	Close(ctx context.Context) error
+}
+
+// Result is how a step ended.
+type Result struct {
+	ExitCode int    // of the step's shell; 128 and the signal's number when a signal ended it
+	Reason   string // in words, when the exit code alone does not tell; empty otherwise
+}
+
+// Succeeded reports whether the step did what it should.
+func (r Result) Succeeded() bool { return r.ExitCode == 0 }
+
+// ErrLost is the error of a step whose executor went away while it ran.
+var ErrLost = errors.New("the executor was lost")
+
+// Grace is how long the processes of a step have to end by themselves when the step is stopped.
+const Grace = 10 * time.Second

@@ -1,0 +1,55 @@
+// Package plan turns what a job says, or a build file, into a [Plan]: the steps of one build with every parameter filled in.
+//
+// It is a pure function of its input. It reads no file, asks no clock and no network, and it finds every problem of a build
+// file at once, each with line and column. All executors run the same Plan; none of them reads YAML.
+package plan
+
+// Plan is what one build does.
+type Plan struct {
+	Resource Resource
+	Env      []Param // of every step: the parameters, custom and system
+	Steps    []Step
+	Warnings []string // for the log: what was ignored, and why
+}
+
+// Resource says where a build runs. Empty fields take what the job says.
+type Resource struct {
+	Type  string // docker or custom; docker when empty
+	Arch  string // X86 or ARM, upper case
+	Class string // such as 2U8G, upper case
+	Pool  string // of a custom executor
+}
+
+// Param is a parameter with its final value, in plain text.
+type Param struct {
+	Name  string
+	Value string
+}
+
+// Step is one step of a build. Exactly one of Checkout and Script is set.
+type Step struct {
+	Keyword    string // of the build file, such as npm
+	Name       string // shown in the log and the record
+	Image      string // that the file asks for; empty for the default
+	IgnoreFail bool   // the build goes on when the step fails
+
+	Checkout *Checkout
+	Script   *Script
+}
+
+// Checkout puts a repository into the workspace.
+type Checkout struct {
+	URL        string
+	Branch     string
+	Tag        string
+	Commit     string // wins over Tag, which wins over Branch
+	Depth      int    // of the history; 0 for all of it
+	Submodules bool
+	LFS        bool
+	Path       string // directory below the workspace; empty for the workspace itself
+}
+
+// Script runs commands in the workspace, with bash where there is one and sh otherwise. The first command that fails ends it.
+type Script struct {
+	Command string
+}

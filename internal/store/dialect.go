@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
+	"github.com/pressly/goose/v3"
+	sqlitedriver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"atelier/internal/fault"
+)
+
+// dialect is what the two databases do not share.
+type dialect interface {
+	// open returns connections to read with and to write with; they may be the same.
+	open() (reader, writer *sql.DB, err error)
+	// prepares reports whether statements are worth preparing. Where they are, the writing pool must have a connection to
+	// spare for it while a transaction runs.
+	prepares() bool
+	// bind writes a query's question marks as the database wants them.
+	bind(query string) string
+	// skipLocked ends the query that picks a row to claim, so that two servers do not wait for each other.
+	skipLocked() string
+	// isDuplicate reports whether err says that a unique value is taken.
+	isDuplicate(err error) bool
+	// isConflict reports whether err says that a transaction lost a race, so that it may be tried again.
+	isConflict(err error) bool
+	// explain marks errors of a database that is briefly away as such. It returns other errors, and nil, as they are.
+	explain(err error) error
+	goose() goose.Dialect
+}
+
+func unavailable(err error) error {
+	return fault.Wrap(err, fault.Unavailable, "the database is briefly unavailable")
+}
+
+// sqlite is a database in one file. It has one writer at a time; readers never wait for it.
+type sqlite struct{ path string }
+
+func (d sqlite) open() (reader, writer *sql.DB, err error) {
+	// The file holds password hashes and sealed secrets, so nobody else may read it. SQLite gives its other files the same mode.
+	f, err := os.OpenFile(d.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, err
+	}
+	pragmas := url.Values{"_pragma": {
+		"busy_timeout(10000)", // first: the next pragma may already meet another process's lock
+		"journal_mode(WAL)",   // readers and the writer do not wait for each other
+		"synchronous(FULL)",   // what was acknowledged survives a power cut, not only a crash
+		"foreign_keys(ON)",    //
+		"cache_size(-8000)",   // 8 MB a connection
+		"temp_store(MEMORY)",  //
+		"wal_autocheckpoint(2000)",
+	}}
+	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: d.path, RawQuery: pragmas.Encode()}).String()
+	if writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+		return nil, nil, err
+	}
+	// One for the transaction, of which there is one at a time, and one to prepare statements beside it.
+	writer.SetMaxOpenConns(2)
+	writer.SetMaxIdleConns(2)
+	if reader, err = sql.Open("sqlite", dsn+"&_pragma=query_only(ON)"); err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	n := max(4, 2*runtime.GOMAXPROCS(0))
+	reader.SetMaxOpenConns(n)
+	reader.SetMaxIdleConns(n)
+	return reader, writer, nil
+}
+
+func (sqlite) prepares() bool           { return true }
+func (sqlite) bind(query string) string { return query }
+func (sqlite) skipLocked() string       { return "" }
+func (sqlite) goose() goose.Dialect     { return goose.DialectSQLite3 }
+
+func sqliteCode(err error) int {
+	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
+func (sqlite) isDuplicate(err error) bool {
+	code := sqliteCode(err)
+	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+func (sqlite) isConflict(err error) bool {
+	return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY
+}
+
+func (sqlite) explain(err error) error {
+	switch sqliteCode(err) & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+		return unavailable(err)
+	default:
+		return err
+	}
+}
+
+// postgres is a PostgreSQL server, which several servers of ours may share.
+type postgres struct{ url string }
+
+func (d postgres) open() (reader, writer *sql.DB, err error) {
+	db, err := sql.Open("pgx", d.url)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := max(8, 4*runtime.GOMAXPROCS(0))
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := db.PingContext(ctx); err != nil {
+		return nil, nil, errors.Join(withoutPassword(err), db.Close())
+	}
+	return db, db, nil
+}
+
+// withoutPassword returns an error that does not quote the database's address, which may hold a password.
+func withoutPassword(err error) error {
+	if e, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
+		return fault.Wrap(nil, fault.Invalid, "database: the address is not valid: %v", errors.Unwrap(e))
+	}
+	return err
+}
+
+// prepares is false: the driver keeps prepared statements of its own on every connection.
+func (postgres) prepares() bool { return false }
+
+func (postgres) bind(query string) string {
+	var b strings.Builder
+	n := 0
+	for {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		n++
+		b.WriteString("$" + strconv.Itoa(n))
+		query = after
+	}
+}
+
+func (postgres) skipLocked() string   { return " FOR UPDATE SKIP LOCKED" }
+func (postgres) goose() goose.Dialect { return goose.DialectPostgres }
+
+func postgresCode(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+func (postgres) isDuplicate(err error) bool { return postgresCode(err) == "23505" }
+
+func (postgres) isConflict(err error) bool {
+	switch postgresCode(err) {
+	case "40001", "40P01": // serialization failure, deadlock
+		return true
+	default:
+		return false
+	}
+}
+
+func (postgres) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch code := postgresCode(err); {
+	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57P"), strings.HasPrefix(code, "58"):
+		return unavailable(err) // connection, resources, shutdown, system
+	case code != "":
+		return err
+	}
+	_, isConnect := errors.AsType[*pgconn.ConnectError](err)
+	_, isNet := errors.AsType[net.Error](err)
+	if isConnect || isNet || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || errors.Is(err, net.ErrClosed) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return unavailable(err)
+		}
+	}
+	return err
+}

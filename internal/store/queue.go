@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"atelier/internal/build"
+)
+
+// Lease gives the oldest queued build to owner until the given moment; false when no build is queued.
+func (s *Store) Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error) {
+	lease := build.Lease{Owner: owner, Until: until}
+	err := s.write(ctx, func(t *tx) error {
+		var id string
+		err := t.row(ctx, `UPDATE records SET state = 'scheduled', started_at = ?, lease_owner = ?, lease_until = ?, lease_fence = lease_fence + 1
+			WHERE state = 'queued' AND id = (SELECT id FROM records WHERE state = 'queued' ORDER BY queued_at, id LIMIT 1`+s.dialect.skipLocked()+`)
+			RETURNING id, lease_fence`, millis(now), owner, millis(until)).Scan(&id, &lease.Fence)
+		if err != nil {
+			return err
+		}
+		// The job may have been deleted since: its builds still reach a final state, so there is no look at that here.
+		lease.Record, _, err = scanRecord(t.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`, id))
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return build.Lease{}, false, nil
+	}
+	return lease, err == nil, err
+}
+
+// Renew extends every lease of owner, and returns what it holds.
+func (s *Store) Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error) {
+	var held []build.Held
+	err := s.write(ctx, func(t *tx) error {
+		rows, err := t.rows(ctx, `UPDATE records SET lease_until = ? WHERE lease_owner = ? AND state IN ('scheduled', 'running')
+			RETURNING id, lease_fence, stop_requested_at`, millis(until), owner)
+		if err != nil {
+			return err
+		}
+		held, err = collect(rows, func(row scanner) (h build.Held, err error) {
+			var stop int64
+			err = row.Scan(&h.ID, &h.Fence, &stop)
+			h.StopRequested = stop > 0
+			return h, err
+		})
+		return err
+	})
+	return held, err
+}
+
+// Lost returns the builds whose owner is gone: those of owner itself, when it has just begun and so cannot hold any, and
+// those whose lease has run out. An empty owner asks for the latter only.
+func (s *Store) Lost(ctx context.Context, owner string, now time.Time) ([]build.Lease, error) {
+	rows, err := s.reader.rows(ctx, `SELECT `+recordColumns+`, records.lease_owner, records.lease_fence, records.lease_until`+recordFrom+`
+		WHERE records.state IN ('scheduled', 'running') AND (records.lease_until < ? OR (records.lease_owner = ? AND records.lease_owner <> ''))
+		ORDER BY records.queued_at`, millis(now), owner)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (build.Lease, error) {
+		var r recordRow
+		var lease build.Lease
+		var until int64
+		if err := row.Scan(append(r.dest(), &lease.Owner, &lease.Fence, &until)...); err != nil {
+			return lease, err
+		}
+		var err error
+		lease.Record, _, err = r.value()
+		lease.Until = moment(until)
+		return lease, err
+	})
+}
+
+// Requeue puts a leased build whose first step has not begun back into the queue.
+func (s *Store) Requeue(ctx context.Context, lease build.Lease) error {
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE records SET state = 'queued', started_at = 0, lease_owner = '', lease_until = 0
+			WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, string(lease.Record.ID), lease.Fence)
+		if err == nil && n == 0 {
+			return build.ErrLeaseLost
+		}
+		return err
+	})
+}
+
+// Report stores what the owner of a lease says of the build.
+func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {
+	return s.write(ctx, func(t *tx) error {
+		if p.Source != nil {
+			if err := fenced(t.exec(ctx, `UPDATE records SET branch = ?, commit_id = ?, commit_message = ?, commit_time = ?, build_file = ?
+				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
+				p.Source.Branch, p.Source.Commit, p.Source.Message, millis(p.Source.Time), p.Source.BuildFile, string(id), fence)); err != nil {
+				return err
+			}
+		}
+		if p.Begin != nil {
+			if err := fenced(t.exec(ctx, `UPDATE records SET state = 'running', runnable_at = ?, private_pool = ?
+				WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
+				return err
+			}
+		}
+		if len(p.Steps) > 0 && p.Source == nil && p.Begin == nil && p.End == nil {
+			// Nothing above has checked the fence, and nothing below will.
+			if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
+				string(id), fence)); err != nil {
+				return err
+			}
+		}
+		for _, step := range p.Steps {
+			if err := saveStep(ctx, t, step); err != nil {
+				return err
+			}
+		}
+		if p.End != nil {
+			return end(ctx, t, id, fence, *p.End)
+		}
+		return nil
+	})
+}
+
+// end moves a build to its final state. One that could not begin has never been started, and has no id of a run.
+func end(ctx context.Context, t *tx, id build.RecordID, fence int64, e build.End) error {
+	from, also := "'scheduled', 'running'", ""
+	switch e.State {
+	case build.Unschedulable:
+		from, also = "'scheduled'", ", started_at = 0, execution_id = '-1'"
+	case build.Succeeded, build.Failed, build.TimedOut:
+		from = "'running'"
+	}
+	return fenced(t.exec(ctx, `UPDATE records SET state = ?, error = ?, finished_at = ?, lease_owner = '', lease_until = 0`+also+`
+		WHERE id = ? AND lease_fence = ? AND state IN (`+from+`)`, string(e.State), e.Error, millis(e.At), string(id), fence))
+}
+
+// fenced turns "no row changed" into the news that the lease is lost.
+func fenced(n int64, err error) error {
+	if err == nil && n == 0 {
+		return build.ErrLeaseLost
+	}
+	return err
+}

@@ -1,0 +1,272 @@
+// Package store keeps everything that Atelier must not forget in a SQL database: SQLite in the data directory, or PostgreSQL.
+//
+// It implements the interfaces that the other rooms ask for. Each exported method is one transaction; the unexported
+// functions that take a [tx] are its parts. There is one text of every query for both databases: placeholders are written
+// as question marks, and what the dialects do not share stands in dialect.go.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"atelier/internal/fault"
+)
+
+// Store is an open database.
+type Store struct {
+	dialect dialect
+	reader  *pool
+	writer  *pool         // the same as reader where the database has many writers
+	turn    chan struct{} // holds one token where only one transaction may write at a time; nil otherwise
+	epoch   epochCache
+}
+
+// Open opens the database at url, makes or updates its schema, and returns it. The url is
+// "sqlite:PATH" or "postgres://…".
+func Open(ctx context.Context, url string) (*Store, error) {
+	var d dialect
+	switch scheme, rest, _ := strings.Cut(url, ":"); scheme {
+	case "sqlite":
+		d = sqlite{path: rest}
+	case "postgres", "postgresql":
+		d = postgres{url: url}
+	default:
+		return nil, fault.Field("database", "must begin with sqlite: or postgres://, found %q", scheme)
+	}
+	reader, writer, err := d.open()
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	s := &Store{dialect: d, reader: newPool(reader, d)}
+	if writer == reader {
+		s.writer = s.reader
+	} else {
+		s.writer = newPool(writer, d)
+		s.turn = make(chan struct{}, 1)
+	}
+	if err := migrate(ctx, writer, d); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error {
+	err := s.reader.close()
+	if s.writer != s.reader {
+		err = errors.Join(err, s.writer.close())
+	}
+	return err
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.dialect.explain(s.reader.db.PingContext(ctx))
+}
+
+// pool is a set of connections, with the statements that were prepared on them.
+type pool struct {
+	db      *sql.DB
+	dialect dialect
+	mu      sync.RWMutex
+	stmts   map[string]*sql.Stmt
+}
+
+// maxStatements is how many prepared statements a pool keeps. The queries of this package are fewer; lists with filters of
+// any length make more, and those beyond the limit are prepared each time.
+const maxStatements = 256
+
+func newPool(db *sql.DB, d dialect) *pool {
+	return &pool{db: db, dialect: d, stmts: make(map[string]*sql.Stmt)}
+}
+
+func (p *pool) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, stmt := range p.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, p.db.Close())...)
+}
+
+// prepare returns the prepared statement of a query, or nil when it is to be run as it is.
+func (p *pool) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if !p.dialect.prepares() {
+		return nil, nil
+	}
+	p.mu.RLock()
+	stmt, ok := p.stmts[query]
+	full := len(p.stmts) >= maxStatements
+	p.mu.RUnlock()
+	if ok || full {
+		return stmt, nil
+	}
+	stmt, err := p.db.PrepareContext(ctx, p.dialect.bind(query))
+	if err != nil {
+		return nil, p.dialect.explain(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if other, ok := p.stmts[query]; ok { // somebody was quicker
+		_ = stmt.Close()
+		return other, nil
+	}
+	p.stmts[query] = stmt
+	return stmt, nil
+}
+
+// querier reads. A pool reads outside of a transaction, a tx inside of one.
+type querier interface {
+	rows(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	row(ctx context.Context, query string, args ...any) scanner
+}
+
+// scanner is a row.
+type scanner interface{ Scan(dest ...any) error }
+
+// failedRow is a row that could not be asked for.
+type failedRow struct{ err error }
+
+func (f failedRow) Scan(...any) error { return f.err }
+
+func (p *pool) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	stmt, err := p.prepare(ctx, query)
+	switch {
+	case err != nil:
+		return nil, err
+	case stmt == nil:
+		rows, err = p.db.QueryContext(ctx, p.dialect.bind(query), args...)
+	default:
+		rows, err = stmt.QueryContext(ctx, args...)
+	}
+	return rows, p.dialect.explain(err)
+}
+
+func (p *pool) row(ctx context.Context, query string, args ...any) scanner {
+	stmt, err := p.prepare(ctx, query)
+	switch {
+	case err != nil:
+		return failedRow{err}
+	case stmt == nil:
+		return explainedRow{p.db.QueryRowContext(ctx, p.dialect.bind(query), args...), p.dialect}
+	default:
+		return explainedRow{stmt.QueryRowContext(ctx, args...), p.dialect}
+	}
+}
+
+type explainedRow struct {
+	row     *sql.Row
+	dialect dialect
+}
+
+func (r explainedRow) Scan(dest ...any) error { return r.dialect.explain(r.row.Scan(dest...)) }
+
+// tx is a transaction that writes.
+type tx struct {
+	sql  *sql.Tx
+	pool *pool
+}
+
+func (t *tx) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	stmt, err := t.pool.prepare(ctx, query)
+	switch {
+	case err != nil:
+		return nil, err
+	case stmt == nil:
+		rows, err = t.sql.QueryContext(ctx, t.pool.dialect.bind(query), args...)
+	default:
+		rows, err = t.sql.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	}
+	return rows, t.pool.dialect.explain(err)
+}
+
+func (t *tx) row(ctx context.Context, query string, args ...any) scanner {
+	stmt, err := t.pool.prepare(ctx, query)
+	switch {
+	case err != nil:
+		return failedRow{err}
+	case stmt == nil:
+		return explainedRow{t.sql.QueryRowContext(ctx, t.pool.dialect.bind(query), args...), t.pool.dialect}
+	default:
+		return explainedRow{t.sql.StmtContext(ctx, stmt).QueryRowContext(ctx, args...), t.pool.dialect}
+	}
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	stmt, err := t.pool.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	var result sql.Result
+	if stmt == nil {
+		result, err = t.sql.ExecContext(ctx, t.pool.dialect.bind(query), args...)
+	} else {
+		result, err = t.sql.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	}
+	if err != nil {
+		return 0, t.pool.dialect.explain(err)
+	}
+	return result.RowsAffected()
+}
+
+// write runs do in a transaction: committed when it returns nil, undone otherwise. A transaction that lost a race against
+// another one is tried again, so do must not touch anything outside of it before it succeeds.
+func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
+	const tries = 8
+	for try := 1; ; try++ {
+		err := s.writeOnce(ctx, do)
+		if err == nil || try == tries || !s.dialect.isConflict(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Store) writeOnce(ctx context.Context, do func(t *tx) error) error {
+	if s.turn != nil {
+		// Waiting here is fair and can be given up; waiting for SQLite's lock is neither.
+		select {
+		case s.turn <- struct{}{}:
+			defer func() { <-s.turn }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.dialect.explain(err)
+	}
+	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
+	if err := do(&tx{sql: sqlTx, pool: s.writer}); err != nil {
+		return err
+	}
+	return s.dialect.explain(sqlTx.Commit())
+}
+
+// millis returns a time as it is stored: milliseconds since 1970, 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// moment is the reverse of millis.
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,209 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"atelier/internal/build"
+	"atelier/internal/store"
+)
+
+func testQueue(t *testing.T, open Opener) {
+	setup := func(t *testing.T, builds int) (*store.Store, build.Job, []build.Record) {
+		t.Helper()
+		s := open(t)
+		job := createJob(t, s, aJob(1, "app"))
+		var records []build.Record
+		for i := range builds {
+			records = append(records, startBuildAt(t, s, job.ID, start.Add(time.Duration(i)*time.Second)))
+		}
+		return s, job, records
+	}
+	lease := func(t *testing.T, s *store.Store, owner string) build.Lease {
+		t.Helper()
+		l, ok, err := s.Lease(t.Context(), owner, start.Add(time.Minute), start.Add(2*time.Minute))
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return l
+	}
+
+	t.Run("the oldest build first, and an empty queue is no error", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 3)
+		for _, want := range records {
+			got := lease(t, s, "e1")
+			if got.Record.ID != want.ID || got.Fence != 1 || got.Record.State != build.Scheduled || !got.Record.StartedAt.Equal(start.Add(time.Minute)) {
+				t.Errorf("lease = %+v, want of %s", got, want.ID)
+			}
+		}
+		if _, ok, err := s.Lease(t.Context(), "e1", start, start); ok || err != nil {
+			t.Errorf("empty queue: %v, %v", ok, err)
+		}
+	})
+
+	t.Run("no build is leased twice under concurrency", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 40)
+		var mu sync.Mutex
+		seen := make(map[build.RecordID]string)
+		var wg sync.WaitGroup
+		for i := range 8 {
+			owner := fmt.Sprintf("e%d", i)
+			wg.Go(func() {
+				for {
+					l, ok, err := s.Lease(t.Context(), owner, start, start.Add(time.Minute))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if !ok {
+						return
+					}
+					mu.Lock()
+					if other, twice := seen[l.Record.ID]; twice {
+						t.Errorf("build %s went to %s and to %s", l.Record.ID, other, owner)
+					}
+					seen[l.Record.ID] = owner
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if len(seen) != len(records) {
+			t.Errorf("%d of %d builds were leased", len(seen), len(records))
+		}
+	})
+
+	t.Run("renewing tells what is held and what is to stop", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 3)
+		first, second := lease(t, s, "e1"), lease(t, s, "e1")
+		lease(t, s, "e2")
+		if err := s.RequestStop(t.Context(), records[1].ID, dev, start); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RequestStop(t.Context(), records[1].ID, build.Actor{UserID: "u2"}, start.Add(time.Hour)); err != nil {
+			t.Errorf("a second request to stop: %v", err)
+		}
+		held, err := s.Renew(t.Context(), "e1", start.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[build.RecordID]build.Held{}
+		for _, h := range held {
+			got[h.ID] = h
+		}
+		want := map[build.RecordID]build.Held{
+			records[0].ID: {ID: records[0].ID, Fence: first.Fence},
+			records[1].ID: {ID: records[1].ID, Fence: second.Fence, StopRequested: true},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("held (-want +got):\n%s", diff)
+		}
+		record, _, err := s.RecordByID(t.Context(), records[1].ID)
+		if err != nil || record.StopRequestedBy != "u1" || !record.StopRequestedAt.Equal(start) {
+			t.Errorf("stop requested by %s at %s, %v: the first request counts", record.StopRequestedBy, record.StopRequestedAt, err)
+		}
+	})
+
+	t.Run("lost leases are found", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 2)
+		lease(t, s, "e1")
+		lease(t, s, "e2")
+		find := func(owner string, now time.Time) (ids []build.RecordID) {
+			t.Helper()
+			lost, err := s.Lost(t.Context(), owner, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range lost {
+				ids = append(ids, l.Record.ID)
+			}
+			return ids
+		}
+		if ids := find("", start.Add(90*time.Second)); ids != nil {
+			t.Errorf("lost before the time: %v", ids)
+		}
+		if diff := cmp.Diff([]build.RecordID{records[0].ID}, find("e1", start)); diff != "" {
+			t.Errorf("of the owner that begins (-want +got):\n%s", diff)
+		}
+		if ids := find("", start.Add(time.Hour)); len(ids) != 2 {
+			t.Errorf("run out: %v", ids)
+		}
+	})
+
+	t.Run("a build goes back into the queue only before it runs", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 1)
+		first := lease(t, s, "e1")
+		if err := s.Requeue(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		second := lease(t, s, "e2")
+		if second.Record.ID != records[0].ID || second.Fence != first.Fence+1 {
+			t.Errorf("second lease = %+v", second)
+		}
+		if err := s.Report(t.Context(), records[0].ID, first.Fence, build.Progress{Begin: &build.Begin{At: start}}); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("a report with an old fence: %v", err)
+		}
+		if err := s.Report(t.Context(), records[0].ID, second.Fence, build.Progress{Begin: &build.Begin{At: start}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Requeue(t.Context(), second); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("requeue of a running build: %v", err)
+		}
+	})
+
+	t.Run("a final state never changes", func(t *testing.T) {
+		t.Parallel()
+		for _, state := range []build.State{build.Succeeded, build.Failed, build.Aborted, build.TimedOut} {
+			s, job, records := setup(t, 1)
+			l := lease(t, s, "e1")
+			id := records[0].ID
+			if err := s.Report(t.Context(), id, l.Fence, build.Progress{Begin: &build.Begin{At: start}, End: &build.End{State: state, At: start}}); err != nil {
+				t.Fatal(err)
+			}
+			before, _, err := s.Record(t.Context(), job.ID, 1)
+			if err != nil || before.State != state {
+				t.Fatal(before.State, err)
+			}
+			for name, p := range map[string]build.Progress{
+				"another end": {End: &build.End{State: build.Succeeded, At: start.Add(time.Hour)}},
+				"a begin":     {Begin: &build.Begin{At: start}},
+				"a step":      {Steps: []build.Step{{RecordID: id, ID: "s"}}},
+				"a source":    {Source: &build.SourceInfo{Branch: "x"}},
+			} {
+				if err := s.Report(t.Context(), id, l.Fence, p); !errors.Is(err, build.ErrLeaseLost) {
+					t.Errorf("%s after %s: %v", name, state, err)
+				}
+			}
+			after, _, err := s.Record(t.Context(), job.ID, 1)
+			if diff := cmp.Diff(before, after); err != nil || diff != "" {
+				t.Errorf("error %v, difference (-before +after):\n%s", err, diff)
+			}
+			if steps, err := s.Steps(t.Context(), id); err != nil || len(steps) > 0 {
+				t.Errorf("a step was stored after the end: %v, %v", steps, err)
+			}
+		}
+	})
+
+	t.Run("a build that cannot begin was never started", func(t *testing.T) {
+		t.Parallel()
+		s, job, records := setup(t, 1)
+		l := lease(t, s, "e1")
+		if err := s.Report(t.Context(), records[0].ID, l.Fence, build.Progress{End: &build.End{State: build.Unschedulable, Error: "no such tag", At: start.Add(time.Hour)}}); err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := s.Record(t.Context(), job.ID, 1)
+		if err != nil || got.State != build.Unschedulable || got.ExecutionID != "-1" || !got.StartedAt.IsZero() || got.Error != "no such tag" {
+			t.Errorf("record = %+v, %v", got, err)
+		}
+	})
+}

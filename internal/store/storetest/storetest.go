@@ -1,0 +1,22 @@
+// Package storetest is the contract of the store, as tests. Every database must pass them.
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"atelier/internal/store"
+)
+
+// Opener returns an open store with nothing in it, which is closed when the test ends.
+type Opener func(t *testing.T) *store.Store
+
+// Run checks the contract.
+func Run(t *testing.T, open Opener) {
+	t.Run("jobs", func(t *testing.T) { t.Parallel(); testJobs(t, open) })
+	t.Run("records", func(t *testing.T) { t.Parallel(); testRecords(t, open) })
+	t.Run("queue", func(t *testing.T) { t.Parallel(); testQueue(t, open) })
+}
+
+// start is the moment at which the tests' clock begins.
+var start = time.Date(2022, 9, 9, 6, 31, 50, 0, time.UTC)
