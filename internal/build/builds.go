@@ -162,7 +162,7 @@ func (s *Service) Stop(ctx context.Context, actor Actor, id JobID, number int) e
 	if err := s.Store.RequestStop(ctx, record.ID, actor, s.now()); err != nil {
 		return hideMissing(err, noSuchBuild(id, number))
 	}
-	s.Engine.Stop(record.ID)
+	s.Engine.StopBuild(record.ID)
 	return nil
 }
 

@@ -135,7 +135,7 @@ func (s *Service) DeleteJob(ctx context.Context, actor Actor, id JobID) (Job, er
 		return Job{}, hideMissing(err, noSuchJob(id))
 	}
 	for _, record := range running {
-		s.Engine.Stop(record)
+		s.Engine.StopBuild(record)
 	}
 	return job, nil
 }

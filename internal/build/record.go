@@ -125,3 +125,15 @@ type RecordQuery struct {
 	Offset   int
 	Limit    int
 }
+
+// RunTime returns how long the step ran; to now while it runs, zero when it never did.
+func (s Step) RunTime(now time.Time) time.Duration {
+	if s.StartedAt.IsZero() {
+		return 0
+	}
+	end := s.FinishedAt
+	if end.IsZero() {
+		end = now
+	}
+	return max(0, end.Sub(s.StartedAt))
+}

@@ -60,8 +60,8 @@ type Steps interface {
 type Engine interface {
 	// Wake says that a build was queued.
 	Wake()
-	// Stop says that a build which an executor holds is to stop.
-	Stop(id RecordID)
+	// StopBuild says that a build which an executor holds is to stop.
+	StopBuild(id RecordID)
 }
 
 // Parts are what a [Service] is made of. All are required, except where a default is given.

@@ -50,8 +50,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		s.turn = make(chan struct{}, 1)
 	}
 	if err := migrate(ctx, writer, d); err != nil {
-		s.Close()
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -120,12 +119,6 @@ func (p *pool) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	}
 	p.stmts[query] = stmt
 	return stmt, nil
-}
-
-// querier reads. A pool reads outside of a transaction, a tx inside of one.
-type querier interface {
-	rows(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	row(ctx context.Context, query string, args ...any) scanner
 }
 
 // scanner is a row.

@@ -112,7 +112,7 @@ func start(bin string) error {
 		return err
 	}
 	// The cluster is thrown away, so it need not survive a power cut.
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), "-D", dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = dir, &syscall.SysProcAttr{Credential: cred}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
@@ -121,19 +121,19 @@ func start(bin string) error {
 	if err != nil {
 		return err
 	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
+	server := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=400", "-c", "shared_buffers=64MB")
 	// The server dies with the test program, also when that is killed.
 	server.Dir, server.SysProcAttr = dir, &syscall.SysProcAttr{Credential: cred, Pdeathsig: syscall.SIGQUIT}
 	server.Stdout, server.Stderr = log, log
-	started := make(chan error, 1)
-	go holdThread(server, started)
+	started, ended := make(chan error, 1), make(chan struct{})
+	go holdThread(server, started, ended)
 	if err := <-started; err != nil {
 		return err
 	}
 	cluster.stop = func() {
 		_ = server.Process.Signal(syscall.SIGQUIT) // at once; nothing in it is worth keeping
-		<-started
+		<-ended
 		_ = os.RemoveAll(dir)
 	}
 	return waitReady(dir)
@@ -141,13 +141,13 @@ func start(bin string) error {
 
 // holdThread starts and waits for the server in one goroutine that nothing else moves off its thread: the kernel sends the
 // death signal when the thread that forked is gone, not the process.
-func holdThread(server *exec.Cmd, started chan<- error) {
+func holdThread(server *exec.Cmd, started chan<- error, ended chan<- struct{}) {
 	runtime.LockOSThread()
+	defer close(ended)
 	err := server.Start()
 	started <- err
 	if err == nil {
 		_ = server.Wait()
-		close(started)
 	}
 }
 
@@ -179,7 +179,7 @@ func waitReady(dir string) error {
 	defer db.Close()
 	deadline := time.Now().Add(time.Minute)
 	for {
-		err := db.Ping()
+		err := db.PingContext(context.Background())
 		if err == nil {
 			return nil
 		}

@@ -1,0 +1,39 @@
+# Everything that a developer or a machine does here. `make` alone lists it.
+
+# The program needs no C; the race detector does.
+export CGO_ENABLED ?= 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/atelier-tools
+# What the tests must not skip for want of a program. Each name is installed by scripts/install-test-needs.
+NEEDS   := postgres,sshd
+
+.PHONY: help build test check bench fuzz format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/atelier, stripped
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/atelier ./cmd/atelier
+
+test: check ## install what the tests need, then run all of them under the race detector
+	scripts/install-test-needs
+	ATELIER_TEST_REQUIRE=$(NEEDS) CGO_ENABLED=1 go test -race -timeout 20m ./...
+
+check: $(TOOLS)/golangci-lint ## formatting, vet and linters
+	$(TOOLS)/golangci-lint fmt --diff
+	go vet ./...
+	$(TOOLS)/golangci-lint run ./...
+
+format: $(TOOLS)/golangci-lint ## format all files
+	$(TOOLS)/golangci-lint fmt
+
+bench: ## the performance bars, as ratios (docs/performance.md)
+	go run ./bench
+
+fuzz: ## every fuzz target for 20 seconds
+	scripts/fuzz 20s
+
+$(TOOLS)/golangci-lint: tools/go.mod
+	mkdir -p $(TOOLS)
+	go build -C tools -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,0 +1,138 @@
+package build
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"atelier/internal/fault"
+)
+
+// reverse is a sealer whose work can be read in a test.
+type reverse struct{}
+
+func (reverse) Seal(plain string) (string, error) { return "sealed:" + plain, nil }
+
+func (reverse) Open(sealed string) (string, error) {
+	plain, ok := strings.CutPrefix(sealed, "sealed:")
+	if !ok {
+		return "", errors.New("not sealed")
+	}
+	return plain, nil
+}
+
+// param returns a parameter of a job from name=value pairs of its properties.
+func param(properties ...string) Parameter {
+	p := Parameter{Definition: StringDefinition}
+	for _, q := range properties {
+		name, value, _ := strings.Cut(q, "=")
+		p.Properties = append(p.Properties, Property{Name: name, Value: value})
+	}
+	return p
+}
+
+func TestIncrement(t *testing.T) {
+	for in, want := range map[string]string{
+		"1.0.9": "1.0.10", "v7": "v8", "v7-rc": "v8-rc", "beta": "beta.1", "": ".1", "v009": "v010", "99": "100", "a1b2": "a1b3",
+		"18446744073709551615": "18446744073709551616", // more than any integer type holds
+	} {
+		if got := increment(in); got != want {
+			t.Errorf("increment(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestResolveParameters(t *testing.T) {
+	enumeration := param("name=level", "type=customizeparam", "defaultValue=low", "staticVar=true")
+	enumeration.Properties[2].Choices = []Choice{{Name: "low"}, {Name: "high", Disabled: "0"}, {Name: "old", Disabled: "1"}}
+	job := Job{Config: Config{Parameters: []Parameter{
+		param("name=codeBranch", "defaultValue=master", "staticVar=false"),
+		param("name=channel", "defaultValue=beta", "staticVar=true"),
+		param("name=fixed", "defaultValue=one"),
+		enumeration,
+		param("name=version", "type=autoincrementparam", "defaultValue=1.0.9", "staticVar=true"),
+		param("name=token", "defaultValue=sealed:hunter2", "sensitiveVar=true", "staticVar=true"),
+	}}}
+	defaults := []Value{
+		{Name: "codeBranch", Value: "master"},
+		{Name: "channel", Value: "beta"},
+		{Name: "fixed", Value: "one"},
+		{Name: "level", Value: "low"},
+		{Name: "version", Value: "1.0.9"},
+		{Name: "token", Value: "sealed:hunter2", Private: true},
+	}
+	with := func(changes ...Value) []Value {
+		out := append([]Value(nil), defaults...)
+		for _, c := range changes {
+			found := false
+			for i := range out {
+				if out[i].Name == c.Name {
+					out[i], found = c, true
+				}
+			}
+			if !found {
+				out = append(out, c)
+			}
+		}
+		return out
+	}
+	tests := []struct {
+		name     string
+		counters map[string]string
+		given    []NameValue
+		want     []Value
+		next     string // of version
+		warnings []string
+		err      string
+	}{
+		{name: "defaults", want: defaults, next: "1.0.10"},
+		{name: "the branch needs no runtime setting", given: []NameValue{{"codeBranch", "dev"}}, want: with(Value{Name: "codeBranch", Value: "dev"}), next: "1.0.10"},
+		{name: "a runtime value", given: []NameValue{{"channel", ""}}, want: with(Value{Name: "channel"}), next: "1.0.10"},
+		{
+			name: "no runtime setting", given: []NameValue{{"fixed", "two"}}, want: defaults, next: "1.0.10",
+			warnings: []string{"The value given for the parameter fixed is ignored: the parameter has no runtime setting."},
+		},
+		{name: "an offered choice", given: []NameValue{{"level", "high"}}, want: with(Value{Name: "level", Value: "high"}), next: "1.0.10"},
+		{name: "a choice that is not offered", given: []NameValue{{"level", "old"}}, err: `parameter.level: found "old", allowed are: low, high`},
+		{name: "a counter goes on", counters: map[string]string{"version": "1.0.12"}, want: with(Value{Name: "version", Value: "1.0.12"}), next: "1.0.13"},
+		{name: "a given value is the counter's new base", counters: map[string]string{"version": "1.0.12"}, given: []NameValue{{"version", "2.0"}}, want: with(Value{Name: "version", Value: "2.0"}), next: "2.1"},
+		{name: "a private value is sealed", given: []NameValue{{"token", "correct horse"}}, want: with(Value{Name: "token", Value: "sealed:correct horse", Private: true}), next: "1.0.10"},
+		{name: "a private value that is too short", given: []NameValue{{"token", "abc"}}, err: "parameter: a private value of 3 characters cannot be hidden in a log; use at least 4"},
+		{name: "what the job does not define is passed on", given: []NameValue{{"EXTRA", "x"}}, want: with(Value{Name: "EXTRA", Value: "x"}), next: "1.0.10"},
+		{
+			name: "system parameters are the service's", given: []NameValue{{"BUILDNUMBER", "x"}}, want: defaults, next: "1.0.10",
+			warnings: []string{"The value given for the parameter BUILDNUMBER is ignored: the service sets it."},
+		},
+		{name: "twice", given: []NameValue{{"a", "1"}, {"a", "2"}}, err: `parameter[1].name: "a" is given twice`},
+		{name: "a reserved name", given: []NameValue{{"LD_PRELOAD", "x"}}, err: `parameter[0].name: "LD_PRELOAD" is reserved; it would change how every program runs`},
+		{name: "a bad name", given: []NameValue{{"a-b", "x"}}, err: `parameter[0].name: must be 1 to 128 letters, digits or underscores, found "a-b"`},
+		{name: "too long", given: []NameValue{{"a", strings.Repeat("é", 8193)}}, err: "parameter[0].value: has 8193 characters, at most 8192 are allowed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			j := job
+			j.Counters = tt.counters
+			got, err := resolveParameters(j, tt.given, reverse{})
+			if tt.err != "" {
+				if text, _ := fault.Public(err); text != tt.err {
+					t.Fatalf("error = %v, want %s", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got.values); diff != "" {
+				t.Errorf("values (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.warnings, got.warnings); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+			if got.counters["version"] != tt.next {
+				t.Errorf("next version = %q, want %q", got.counters["version"], tt.next)
+			}
+		})
+	}
+}
