@@ -130,6 +130,12 @@ func (s *Store) CountJobs(ctx context.Context, domainID string) (n int, err erro
 	return n, err
 }
 
+// NameTaken implements [build.Store].
+func (s *Store) NameTaken(ctx context.Context, project build.ProjectID, name string) (taken bool, err error) {
+	err = s.reader.row(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE project_id = ? AND name = ? AND deleted_at = 0)`, string(project), name).Scan(&taken)
+	return taken, err
+}
+
 // lockJob reads a job that the transaction is going to change.
 func (s *Store) lockJob(ctx context.Context, t *tx, id build.JobID) (build.Job, error) {
 	// Changing a row locks it, in both databases and in the same words.

@@ -22,6 +22,7 @@ CREATE TABLE users (
     password_hash TEXT    NOT NULL, -- argon2id with its parameters; empty when the user has none
     administrator BOOLEAN NOT NULL, -- of the domain
     enabled       BOOLEAN NOT NULL,
+    generation    INTEGER NOT NULL, -- tokens and temporary keys of an older one are not live
     created_at    BIGINT  NOT NULL,
     UNIQUE (domain_id, name)
 );
@@ -43,18 +44,22 @@ CREATE TABLE access_keys (
     active      BOOLEAN NOT NULL,
     created_at  BIGINT  NOT NULL,
     expires_at  BIGINT  NOT NULL, -- 0 for a permanent key
-    session     TEXT    NOT NULL  -- hash of the security token that a temporary key needs
+    session     TEXT    NOT NULL, -- hash of the security token that a temporary key needs
+    generation  INTEGER NOT NULL, -- of the user, when a temporary key was made
+    origin      TEXT    NOT NULL  -- permanent key that a temporary one goes back to; empty for a password
 );
 CREATE INDEX access_keys_user ON access_keys (user_id);
 CREATE INDEX access_keys_expiry ON access_keys (expires_at) WHERE expires_at > 0;
 
 CREATE TABLE tokens (
-    hash           TEXT   PRIMARY KEY, -- SHA-256 of the token
-    user_id        TEXT   NOT NULL REFERENCES users (id),
-    methods        TEXT   NOT NULL,
-    iam_project_id TEXT   NOT NULL,    -- empty when the scope is the domain
-    issued_at      BIGINT NOT NULL,
-    expires_at     BIGINT NOT NULL
+    hash           TEXT    PRIMARY KEY, -- SHA-256 of the token
+    user_id        TEXT    NOT NULL REFERENCES users (id),
+    method         TEXT    NOT NULL,
+    iam_project_id TEXT    NOT NULL, -- empty when the scope is the domain
+    generation     INTEGER NOT NULL, -- of the user, when it was issued
+    origin         TEXT    NOT NULL, -- permanent access key that it goes back to; empty for a password
+    issued_at      BIGINT  NOT NULL,
+    expires_at     BIGINT  NOT NULL
 );
 CREATE INDEX tokens_user ON tokens (user_id);
 CREATE INDEX tokens_expiry ON tokens (expires_at);
@@ -63,7 +68,7 @@ CREATE TABLE projects (
     id         TEXT   PRIMARY KEY,
     domain_id  TEXT   NOT NULL REFERENCES domains (id),
     name       TEXT   NOT NULL,
-    creator_id TEXT   NOT NULL,
+    creator_id TEXT   NOT NULL, -- empty when the installation's owner made it
     created_at BIGINT NOT NULL,
     UNIQUE (domain_id, name)
 );

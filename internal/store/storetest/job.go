@@ -102,6 +102,11 @@ func testJobs(t *testing.T, open Opener) {
 		first := createJob(t, s, aJob(1, "app"))
 		second := aJob(2, "app")
 		wantKind(t, s.CreateJob(t.Context(), second), fault.Exists)
+		for name, want := range map[string]bool{"app": true, "other": false} {
+			if taken, err := s.NameTaken(t.Context(), "p1", name); err != nil || taken != want {
+				t.Errorf("the name %s is taken: %v, %v", name, taken, err)
+			}
+		}
 		second.Config.Name = "other"
 		createJob(t, s, second)
 		_, err := s.ChangeJob(t.Context(), second.ID, dev, start, func(j *build.Job) error { j.Config.Name = "app"; return nil })

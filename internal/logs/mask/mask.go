@@ -1,0 +1,47 @@
+// Package mask keeps secrets out of logs. A [Masker] knows the secrets of one build; it replaces them in streams and texts, in
+// the forms in which programs print them: as they are, line by line, in base64, escaped for URLs and JSON, quoted for a shell.
+//
+// It guards against accidents, such as a command that prints its environment or a header that it sends. A build that wants to
+// print a secret can always do it, for example backwards.
+//
+// The parts, one file each: forms.go lists what a secret may look like, automaton.go finds all of that in linear time, wrap.go
+// also where base64 is broken into lines, writer.go masks streams.
+package mask
+
+import (
+	"io"
+	"strings"
+)
+
+// Mask is what stands in the place of a secret.
+const Mask = "******"
+
+// Masker replaces secrets. It may be used by many goroutines. A nil Masker knows no secrets.
+type Masker struct {
+	automaton *automaton // nil when there is nothing to hide
+}
+
+// New returns a masker of the given secrets. Secrets with fewer than [build.MinPrivateValue] characters are not masked, because
+// that would make the text around them unreadable.
+//
+// The masker takes about 250 bytes of memory for each byte of the secrets, most of it for the encoded forms, which take at most
+// 30 MB together. Beyond that, where no honest build gets, the longest secrets are masked only as they are.
+func New(secrets []string) *Masker {
+	patterns := patternsOf(secrets)
+	if len(patterns) == 0 {
+		return &Masker{}
+	}
+	return &Masker{automaton: newAutomaton(patterns)}
+}
+
+// String returns s without secrets.
+func (m *Masker) String(s string) string {
+	if m == nil || m.automaton == nil {
+		return s
+	}
+	var b strings.Builder
+	w := m.Writer(&b)
+	_, _ = io.WriteString(w, s) // a Builder takes everything
+	_ = w.Flush()
+	return b.String()
+}

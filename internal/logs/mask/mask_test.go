@@ -1,0 +1,235 @@
+package mask_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"strings"
+	"testing"
+
+	"atelier/internal/logs/mask"
+)
+
+func TestString(t *testing.T) {
+	t.Parallel()
+	const key = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nx8dG\nzz\n-----END KEY-----\n"
+	tests := []struct {
+		name    string
+		secrets []string
+		text    string
+		want    string
+	}{
+		{"no secrets", nil, "hello", "hello"},
+		{"no occurrence", []string{"hunter2"}, "hunter1 unter2 hunter", "hunter1 unter2 hunter"},
+		{"alone", []string{"hunter2"}, "hunter2", "******"},
+		{"inside", []string{"hunter2"}, "a hunter2 b", "a ****** b"},
+		{"side by side", []string{"hunter2"}, "hunter2hunter2", "************"},
+		{"overlapping itself", []string{"abcab"}, "-abcabcab-", "-******-"},
+		{"overlapping another", []string{"abcdef", "efghij"}, "-abcdefghij-", "-******-"},
+		{"reaching back over a mask", []string{"abcd", "efgh", "dxefghy"}, "abcdxefghy", "******"},
+		{"the longest wins", []string{"abcd", "abcdefgh"}, "abcdefgh abcdefg", "****** ******efg"},
+		{"one inside another", []string{"cdef", "abcdefgh"}, "abcdefgh abcdefg", "****** ab******g"},
+		{"its beginning at the end", []string{"hunter2"}, "hunter", "hunter"},
+		{"its beginning before it", []string{"aaab1"}, "aaaaab1", "aa******"},
+		{"too short to hide", []string{"abc", "", "éàü"}, "abc éàü", "abc éàü"},
+		{"four characters of many bytes", []string{"éàüö"}, "éàüö", "******"},
+		{"zero bytes and no UTF-8", []string{"\x00\xff\xfe\x00"}, "a\x00\xff\xfe\x00\xff", "a******\xff"},
+		{"several lines at once", []string{key}, "key:\n" + key + "done", "key:\n******\ndone"},
+		{"several lines with carriage returns", []string{key}, strings.ReplaceAll(key, "\n", "\r\n"), "******\r\n******\r\n******\r\nzz\r\n******\r\n"},
+		{"one of several lines", []string{key}, "bad line: MIIEpAIBAAKCAQEA", "bad line: ******"},
+		{"white space around it stays", []string{" hunter2\n"}, "a hunter2\nb", "a ******\nb"},
+		{"but not when it is the secret", []string{"  \n  a"}, "[  \n  a]", "[******]"},
+		{"base64", []string{"hunter2"}, "Basic aHVudGVyMg==", "Basic ******"},
+		{"base64 without padding", []string{"hunter2"}, "Basic aHVudGVyMg.", "Basic ******."},
+		{"base64 with a line feed", []string{"hunter2"}, "aHVudGVyMgo=", "******o="},
+		{"base64 of a part", []string{"hunter2"}, "bWU6aHVudGVyMg==", "bWU6******"},
+		{"base64, URL alphabet", []string{"~~~~>>>>"}, "fn5-fj4-Pj4= fn5-fj4-Pj4", "****** ******"},
+		{"query", []string{"a b&c=d/é"}, "?q=a+b%26c%3Dd%2F%C3%A9&r", "?q=******&r"},
+		{"query, lower case", []string{"a b&c=d/é"}, "?q=a+b%26c%3dd%2f%c3%a9&r", "?q=******&r"},
+		{"path", []string{"a b&c=d/é"}, "/a%20b&c=d%2F%C3%A9/r", "/******/r"},
+		{"JSON", []string{`a"b\c<d`}, `{"x":"a\"b\\c\u003cd"}`, `{"x":"******"}`},
+		{"JSON without care for HTML", []string{`a"b\c<d`}, `{"x":"a\"b\\c<d"}`, `{"x":"******"}`},
+		{"JSON of several lines", []string{"ab\ncd\tef"}, `"ab\ncd\tef"`, `"******"`},
+		{"shell", []string{"it's me"}, `+ echo 'it'\''s me'`, `+ echo '******'`},
+		{"shell, the other way", []string{"it's me"}, `+ echo 'it'"'"'s me'`, `+ echo '******'`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := mask.New(tt.secrets).String(tt.text); got != tt.want {
+				t.Errorf("%q became %q, want %q", tt.text, got, tt.want)
+			}
+		})
+	}
+	if got := (*mask.Masker)(nil).String("hunter2"); got != "hunter2" {
+		t.Errorf("a nil masker made %q", got)
+	}
+}
+
+// What the standard library makes of a secret is masked, whichever of its encoders did it.
+func TestEncoders(t *testing.T) {
+	t.Parallel()
+	secret := "p$ss /wörd+\"<q>\"~'(!*)&=:@;,%\\end"
+	m := mask.New([]string{secret})
+	js, err := json.Marshal(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	userinfo := (&url.URL{Scheme: "https", Host: "h", User: url.UserPassword("u", secret)}).String()
+	for name, got := range map[string][2]string{
+		"query":    {m.String(url.QueryEscape(secret)), mask.Mask},
+		"path":     {m.String(url.PathEscape(secret)), mask.Mask},
+		"userinfo": {m.String(userinfo), "https://u:" + mask.Mask + "@h"},
+		"json":     {m.String(string(js)), `"` + mask.Mask + `"`},
+		"std":      {m.String(base64.StdEncoding.EncodeToString([]byte(secret))), mask.Mask},
+		"raw std":  {m.String(base64.RawStdEncoding.EncodeToString([]byte(secret))), mask.Mask},
+		"url":      {m.String(base64.URLEncoding.EncodeToString([]byte(secret))), mask.Mask},
+		"raw url":  {m.String(base64.RawURLEncoding.EncodeToString([]byte(secret))), mask.Mask},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%s: %q, want %q", name, got[0], got[1])
+		}
+	}
+}
+
+// broken puts a break behind every width bytes of s.
+func broken(s string, width int, lineBreak string) string {
+	var b strings.Builder
+	for len(s) > width {
+		b.WriteString(s[:width] + lineBreak)
+		s = s[width:]
+	}
+	return b.String() + s + lineBreak
+}
+
+// A secret is found wherever it stands in encoded text and wherever the lines are broken. From the first digit that has bits of
+// nothing else to the last one that has any of its own, it becomes one mask.
+func TestWrappedBase64(t *testing.T) {
+	t.Parallel()
+	short := "correct-horse"
+	long := strings.Repeat("battery,staple;", 40)
+	m := mask.New([]string{short, long})
+	for _, secret := range []string{short, long} {
+		for before := range 140 { // every place in a line
+			text := strings.Repeat("..", before)[:before] + secret + strings.Repeat(",;", 50)
+			first, end := (before*8+5)/6, ((before+len(secret))*8+5)/6
+			for _, lineBreak := range []string{"\n", "\r\n"} {
+				for _, width := range []int{64, 76} {
+					in := broken(base64.StdEncoding.EncodeToString([]byte(text)), width, lineBreak)
+					start := first + first/width*len(lineBreak)
+					want := in[:start] + mask.Mask + in[end+(end-1)/width*len(lineBreak):]
+					if got := m.String(in); got != want {
+						t.Fatalf("%d bytes before it, width %d, break %q:\n%s\nbecame\n%s\nwant\n%s", before, width, lineBreak, in, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A secret is found too when it looks like a part of a longer one that does not follow.
+func TestWrappedBase64OfOneInsideAnother(t *testing.T) {
+	t.Parallel()
+	m := mask.New([]string{"correct-horse", "is it not a correct-horse-battery-staple?"})
+	in := broken(base64.StdEncoding.EncodeToString([]byte(strings.Repeat(".", 36)+"is it not a correct-horse-battery")), 76, "\n")
+	if got := m.String(in); strings.Count(got, mask.Mask) != 1 {
+		t.Errorf("\n%s\nbecame\n%s", in, got)
+	}
+}
+
+// recorder keeps the writes that it gets.
+type recorder struct {
+	writes []string
+	err    error
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	r.writes = append(r.writes, string(p))
+	return len(p), nil
+}
+
+func TestWriterKeepsBackOnlyWhatMayBeSecret(t *testing.T) {
+	t.Parallel()
+	steps := []struct{ write, want string }{
+		{"Password: ", "Password: "},
+		{"hunter2", ""}, // the longer one may follow
+		{"\n", "******\n"},
+		{"x hun", "x "},
+		{"ger\n", "hunger\n"},
+		{"hunter2-an", ""},
+		{"d-more\n", "******\n"},
+		{"hunter2-and-", ""},
+		{"less\n", "******-and-less\n"},
+		{"an ordinary line that ends in a digit a\n", "an ordinary line that ends in a digit a\n"},
+		{"hunt", ""},
+	}
+	m := mask.New([]string{"hunter2", "hunter2-and-more"})
+	var out recorder
+	w := m.Writer(&out)
+	for _, step := range steps {
+		out.writes = nil
+		if _, err := io.WriteString(w, step.write); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(out.writes, "|"); got != step.want {
+			t.Errorf("after %q: %q, want %q", step.write, got, step.want)
+		}
+	}
+	out.writes = nil
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(out.writes, "|"); got != "hunt" {
+		t.Errorf("at the end: %q, want what was kept back", got)
+	}
+	if err := w.Flush(); err != nil || len(out.writes) != 1 {
+		t.Errorf("flushed twice: %q, %v", out.writes, err)
+	}
+}
+
+func TestWriterPassesOnWholeWrites(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{strings.Repeat("clean line\n", 500), strings.Repeat("line with hunter2 in it\n", 500)} {
+		var out recorder
+		w := mask.New([]string{"hunter2"}).Writer(&out)
+		if n, err := io.WriteString(w, text); n != len(text) || err != nil {
+			t.Fatal(n, err)
+		}
+		if len(out.writes) != 1 {
+			t.Errorf("one write became %d", len(out.writes))
+		}
+	}
+}
+
+func TestWriterReturnsErrors(t *testing.T) {
+	t.Parallel()
+	full := errors.New("disk full")
+	w := mask.New([]string{"hunter2"}).Writer(&recorder{err: full})
+	if _, err := io.WriteString(w, "hunt"); err != nil {
+		t.Errorf("nothing was passed on, but: %v", err)
+	}
+	if err := w.Flush(); !errors.Is(err, full) {
+		t.Errorf("flush: %v", err)
+	}
+	if n, err := io.WriteString(w, "hello"); n != 0 || !errors.Is(err, full) {
+		t.Errorf("write: %d, %v", n, err)
+	}
+}
+
+func TestHugeSecrets(t *testing.T) {
+	t.Parallel()
+	var secrets []string
+	for i := range 200 { // more than the encoded forms are kept of
+		secrets = append(secrets, strings.Repeat(string(rune('a'+i%26)), 8000)+string(rune('0'+i%10)))
+	}
+	m := mask.New(append(secrets, "hunter2"))
+	text := "<" + secrets[7] + "> aHVudGVyMg=="
+	if got := m.String(text); got != "<******> ******" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,126 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"unicode/utf8"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+)
+
+// maxChunk bounds what one call reads into memory.
+const maxChunk = 4 << 20
+
+// Size returns how long the log of a build is, in bytes; 0 when there is none.
+func (s *Store) Size(id build.RecordID) (int64, error) {
+	path, err := s.path(id)
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at a log: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// Read returns a chunk of a log that begins at offset, at most limit bytes or 4 MiB, and the offset of the next one. It does not
+// split a character of UTF-8: an incomplete one at the end of the log comes when it is complete, or when the log is final, which
+// means that nothing more will be written. Limits below the length of one character are raised to it. A log that does not exist,
+// and an offset behind the end, give an empty chunk.
+func (s *Store) Read(id build.RecordID, offset int64, limit int, final bool) (chunk []byte, next int64, err error) {
+	if offset < 0 {
+		return nil, 0, fault.Field("offset", "must be 0 or more, found %d", offset)
+	}
+	limit = min(max(limit, utf8.UTFMax), maxChunk)
+	chunk, _, err = s.readAt(id, offset, offset+int64(limit), final)
+	return chunk, offset + int64(len(chunk)), err
+}
+
+// readAt returns the bytes from start to end, as far as they exist, without an incomplete character at the end, and the size of
+// the log. The last character of a final log may be incomplete.
+func (s *Store) readAt(id build.RecordID, start, end int64, final bool) (chunk []byte, size int64, err error) {
+	file, size, err := s.open(id)
+	if file == nil || err != nil {
+		return nil, 0, err
+	}
+	defer file.Close()
+	if start >= min(end, size) {
+		return nil, size, nil
+	}
+	chunk = make([]byte, min(end, size)-start)
+	n, err := file.ReadAt(chunk, start)
+	if err != nil && err != io.EOF {
+		return nil, 0, fmt.Errorf("read a log: %w", err)
+	}
+	chunk = chunk[:n]
+	if !final || start+int64(n) < size {
+		chunk = chunk[:n-incomplete(chunk)]
+	}
+	return chunk, size, nil
+}
+
+// Reader returns a log as it is now. It has an end, also when the build goes on; a log that does not exist is empty.
+func (s *Store) Reader(id build.RecordID) (io.ReadSeekCloser, error) { return s.Section(id, 0, -1) }
+
+// Section returns the part of a log from start to end, which is what [build.Step] says of a step; -1 is the present end.
+func (s *Store) Section(id build.RecordID, start, end int64) (io.ReadSeekCloser, error) {
+	file, size, err := s.open(id)
+	if err != nil {
+		return nil, err
+	}
+	if file == nil {
+		return section{io.NewSectionReader(bytes.NewReader(nil), 0, 0), io.NopCloser(nil)}, nil
+	}
+	if end < 0 || end > size {
+		end = size
+	}
+	start = min(max(0, start), end)
+	return section{io.NewSectionReader(file, start, end-start), file}, nil
+}
+
+type section struct {
+	*io.SectionReader
+	io.Closer
+}
+
+// open opens a log for reading. The file is nil when there is none.
+func (s *Store) open(id build.RecordID) (*os.File, int64, error) {
+	path, err := s.path(id)
+	if err != nil {
+		return nil, 0, err
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("open a log: %w", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("look at a log: %w", err), file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+// incomplete returns how many bytes at the end of b are the beginning of a character that is not complete.
+func incomplete(b []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
+		if tail := b[len(b)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}

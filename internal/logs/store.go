@@ -1,0 +1,126 @@
+// Package logs keeps the logs of builds, one file each. Bytes are only ever added, so that a reader follows a log by offset, and
+// an offset is good for as long as the log is.
+//
+// Every line begins with a time stamp. What commands print has nothing else before it; the service's own lines have a level:
+//
+//	[2023/12/21 15:44:18.743 GMT+08:00] [INFO] [Unit tests] : The step begins.
+//	[2023/12/21 15:44:18.971 GMT+08:00] ok  	example/internal/logs	2.055s
+//
+// A write is acknowledged when the file has it: it survives the death of this process, and that of the machine once the log is
+// closed. Secrets never reach the file.
+//
+// The parts, one file each: log.go writes a log and output.go what commands print, read.go and window.go read, level.go leaves
+// lines out, watch.go wakes readers.
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+)
+
+// DefaultLimit is how many bytes a log has unless the server is told otherwise.
+const DefaultLimit = 100 << 20
+
+// Config is what a [Store] may be told.
+type Config struct {
+	Zone  *time.Location   // of the time stamps; local by default
+	Limit int64            // bytes of a log, from where on the output of commands is dropped; 0 for no limit
+	Now   func() time.Time // the clock, by default the system's
+}
+
+// Store is a directory of logs. It may be used by many goroutines.
+type Store struct {
+	dir    string
+	config Config
+
+	mu       sync.RWMutex
+	watchers map[build.RecordID]map[chan struct{}]struct{}
+}
+
+// Open opens the logs in dir, which is made when it does not exist.
+func Open(dir string, config Config) (*Store, error) {
+	if config.Zone == nil {
+		config.Zone = time.Local
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Limit < 0 {
+		return nil, fault.Field("log limit", "must not be negative, found %d", config.Limit)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the logs: %w", err)
+	}
+	return &Store{dir: dir, config: config, watchers: make(map[build.RecordID]map[chan struct{}]struct{})}, nil
+}
+
+// Append opens the log of a build for writing. It begins one, or goes on behind what an earlier life of the build has written.
+// One [Log] of a build is open at a time.
+func (s *Store) Append(id build.RecordID) (*Log, error) {
+	path, err := s.path(id)
+	if err != nil {
+		return nil, err
+	}
+	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE
+	file, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("make a directory for logs: %w", err)
+		}
+		file, err = os.OpenFile(path, flags, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a log: %w", err)
+	}
+	l, err := newLog(s, id, file)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("continue a log: %w", err), file.Close())
+	}
+	return l, nil
+}
+
+// Remove removes the log of a build. It is no error when there is none.
+func (s *Store) Remove(id build.RecordID) error {
+	path, err := s.path(id)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove a log: %w", err)
+	}
+	return nil
+}
+
+// path returns where the log of a build is. Record ids begin with the time, so their ends are what spreads a million logs
+// evenly over the directories.
+func (s *Store) path(id build.RecordID) (string, error) {
+	if !isUUID(string(id)) {
+		return "", fault.Field("record_id", "must be a UUID of 32 digits 0-9 and a-f with 4 hyphens, found %.40q", string(id))
+	}
+	return filepath.Join(s.dir, string(id[len(id)-2:]), string(id)+".log"), nil
+}
+
+func isUUID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
