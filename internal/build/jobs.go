@@ -165,3 +165,11 @@ func (s *Service) Jobs(ctx context.Context, actor Actor, q JobQuery) ([]JobSumma
 	}
 	return s.Store.Jobs(ctx, q)
 }
+
+// NameTaken reports whether a job of the project has the name.
+func (s *Service) NameTaken(ctx context.Context, actor Actor, project ProjectID, name string) (bool, error) {
+	if err := s.Check(ctx, actor, JobRef{ProjectID: project}, View); err != nil {
+		return false, err
+	}
+	return s.Store.NameTaken(ctx, project, name)
+}

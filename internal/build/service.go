@@ -23,7 +23,9 @@ type Store interface {
 	DeleteJob(ctx context.Context, id JobID, by Actor, at time.Time) (running []RecordID, err error)
 	// Jobs returns a page of jobs and the number of all that match.
 	Jobs(ctx context.Context, q JobQuery) ([]JobSummary, int, error)
-	// Job count of a tenant, without deleted ones.
+	// NameTaken reports whether a job of the project has the name.
+	NameTaken(ctx context.Context, project ProjectID, name string) (bool, error)
+	// CountJobs returns how many jobs a tenant has, without deleted ones.
 	CountJobs(ctx context.Context, domainID string) (int, error)
 
 	// StartBuild gives the job's next numbers and stores the record that draft makes of them, together with the job's

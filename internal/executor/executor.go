@@ -12,12 +12,13 @@ import (
 	"atelier/internal/plan"
 )
 
-// Executor runs the steps of builds.
+// Executor runs the steps of builds. It may be used by many goroutines.
 type Executor interface {
 	// Workspace returns the directory that the code of a build is in, as its steps will see it. It makes nothing.
 	Workspace(record string) string
 
-	// Open prepares an empty workspace for a build.
+	// Open prepares an empty workspace for a build. Variables that no process can have are a fault.Invalid error. A build is
+	// open at most once at a time.
 	Open(ctx context.Context, build Build) (Session, error)
 
 	// Recover ends whatever an earlier life of this executor left behind: processes, containers, workspaces.
@@ -27,26 +28,30 @@ type Executor interface {
 
 // Build is what an executor has to know of a build.
 type Build struct {
-	Record   string // the record id, unique
+	Record   string // the record id, unique; it can name a directory
 	Resource plan.Resource
-	Env      []plan.Param // of every step
+	Env      []plan.Param // of every step; of two with one name, the last counts
 }
 
 // Session is the place of one build on an executor. It is used by one goroutine at a time.
 type Session interface {
-	// Run runs one step and writes what it prints, as it comes, to out. The result is the step's; an error means that the
-	// executor could not run it, or lost it. When ctx ends, so do all processes of the step, within [Grace] and a moment:
-	// they are asked first, and then made to. Run returns only when they are gone; it then returns ctx's cause.
+	// Run runs one step and writes what it prints, as it comes, to out; nothing is written after Run has returned. The result
+	// is the step's: also a repository that cannot be checked out is one, with the reason. An error means that the executor
+	// could not run the step, or lost it ([ErrLost]), or that out failed; the build should then be closed.
+	//
+	// A step is over when its shell has ended; what it leaves running is ended then, at once, as is all of it when out fails.
+	// When ctx ends, so do all processes of the step, within [Grace] and a moment: they are asked first, and then made to. Run
+	// returns only when they are gone; it then returns ctx's cause.
 	Run(ctx context.Context, step plan.Step, out io.Writer) (Result, error)
 
-	// Close removes everything that the build left on the executor, also after an error. It may be called again.
+	// Close ends and removes everything that the build left on the executor, also after an error. It may be called again.
 	Close(ctx context.Context) error
 }
 
 // Result is how a step ended.
 type Result struct {
 	ExitCode int    // of the step's shell; 128 and the signal's number when a signal ended it
-	Reason   string // in words, when the exit code alone does not tell; empty otherwise
+	Reason   string // in words that a user may see, when the exit code alone does not tell; empty otherwise
 }
 
 // Succeeded reports whether the step did what it should.

@@ -1,0 +1,104 @@
+// Atelier is a self-hosted build service that speaks the CodeArts Build API.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	_ "time/tzdata" // time zones also where the machine has none
+
+	"github.com/alecthomas/kong"
+
+	"atelier/internal/fault"
+)
+
+// version is set by the linker in releases.
+var version = "dev"
+
+// cli is the command line. Every flag is also an environment variable, ATELIER_ and its name, and a key of the configuration
+// file; the command line wins over the environment, and that over the file.
+type cli struct {
+	Config  kong.ConfigFlag  `help:"Read flags from this YAML file." placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version and leave." env:"-"`
+
+	Serve serveCommand `cmd:"" help:"Run the server."`
+	Demo  demoCommand  `cmd:"" help:"Run a server with a user, a task and a first build, to try things out."`
+	Admin adminCommand `cmd:"" help:"Manage users, projects, roles and access keys."`
+}
+
+// stdio is what a command prints to: results to Out, progress to Err.
+type stdio struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// exitError ends the program with a status and no further word.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func main() {
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run is main without the process around it.
+func run(args []string, std stdio) int {
+	parser, exited, err := newParser(std)
+	if err != nil {
+		fmt.Fprintf(std.Err, "atelier: %v\n", err)
+		return 2
+	}
+	command, err := parser.Parse(args)
+	if *exited >= 0 {
+		return *exited
+	}
+	if err != nil {
+		fmt.Fprintf(std.Err, "atelier: %v\n", err)
+		return 2
+	}
+	return exitCode(command.Run(std, watchInterrupts()), std)
+}
+
+func exitCode(err error, std stdio) int {
+	if err == nil {
+		return 0
+	}
+	if code, ok := errors.AsType[exitError](err); ok {
+		return int(code)
+	}
+	// The operator sees the whole error, with its cause.
+	fmt.Fprintf(std.Err, "atelier: %v\n", err)
+	if fault.Is(err, fault.Invalid) {
+		return 2
+	}
+	return 1
+}
+
+func newParser(std stdio) (parser *kong.Kong, exited *int, err error) {
+	code := -1
+	files := []string{}
+	if file := os.Getenv("ATELIER_CONFIG"); file != "" {
+		if _, err := os.Stat(file); err != nil {
+			return nil, nil, fmt.Errorf("ATELIER_CONFIG: %w", err)
+		}
+		files = append(files, file)
+	}
+	parser, err = kong.New(&cli{},
+		kong.Name("atelier"),
+		kong.Description("A self-hosted build service that speaks the CodeArts Build API."),
+		kong.Vars{"version": "atelier " + version, "data_dir": defaultDataDir},
+		kong.DefaultEnvars("ATELIER"),
+		kong.Configuration(readConfig, files...),
+		kong.Writers(std.Out, std.Err),
+		kong.Exit(func(c int) {
+			if code < 0 {
+				code = c
+			}
+		}),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	return parser, &code, err
+}

@@ -1,0 +1,182 @@
+// Package engine runs builds. It takes them from the queue under a lease, makes a plan of each, has an executor run it step by
+// step, and reports every transition before anyone is told of it.
+//
+// The parts, one file each: dispatch.go takes builds, run.go runs one, prepare.go makes its plan, lease.go keeps leases alive and
+// finds lost ones.
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/executor"
+	"atelier/internal/logs"
+	"atelier/internal/source"
+)
+
+// Queue is where builds wait and where their progress is kept. The store implements it.
+type Queue interface {
+	// Lease gives the oldest queued build to owner until the given moment; false when no build is queued.
+	Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error)
+	// Renew extends every lease of owner, and returns what it holds.
+	Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error)
+	// Lost returns the builds of owner, when it begins, and those whose lease has run out.
+	Lost(ctx context.Context, owner string, now time.Time) ([]build.Lease, error)
+	// Requeue puts a leased build whose first step has not begun back into the queue.
+	Requeue(ctx context.Context, lease build.Lease) error
+	// Report stores progress. The error is [build.ErrLeaseLost] when the fence is old or the build is over.
+	Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error
+	// Steps returns the steps of a build.
+	Steps(ctx context.Context, id build.RecordID) ([]build.Step, error)
+	// JobConfig returns the configuration that a job had at a version.
+	JobConfig(ctx context.Context, id build.JobID, version int) (build.Config, error)
+}
+
+// Sources reads repositories.
+type Sources interface {
+	Resolve(ctx context.Context, url string, ref source.Ref) (source.Commit, error)
+	ReadFile(ctx context.Context, url, commit, path string, limit int) ([]byte, error)
+}
+
+// Parts are what an [Engine] is made of. All are required, except where a default is given.
+type Parts struct {
+	Owner    string // names this engine in leases; the same after a restart
+	Queue    Queue
+	Executor executor.Executor
+	Sources  Sources
+	Sealer   build.Sealer
+	Logs     *logs.Store
+	Log      *slog.Logger
+
+	Slots          int            // builds at a time; default twice the number of processors
+	Timeout        time.Duration  // of a build whose job has none; default 4 h
+	PrepareTimeout time.Duration  // for finding out what to build; default 10 min
+	LeaseTime      time.Duration  // default 30 s
+	PollTime       time.Duration  // between looks at the queue when nobody wakes the engine; default 5 s
+	Zone           *time.Location // of the time that builds are told; default local
+	Now            func() time.Time
+}
+
+// Engine runs builds until it is stopped.
+type Engine struct {
+	Parts
+	slots chan struct{} // one token for each build that runs
+	wake  chan struct{} // a build was queued
+
+	work  context.Context // of the builds; ends when they must
+	kill  context.CancelCauseFunc
+	quit  chan struct{} // closed when no more builds are to be taken
+	done  chan struct{} // closed when everything has ended
+	loops sync.WaitGroup
+	runs  sync.WaitGroup
+
+	mu      sync.Mutex
+	active  map[build.RecordID]*run
+	stops   map[build.RecordID]time.Time // asked to stop before this engine knew that it holds them
+	renewed time.Time                    // when the leases were renewed last
+}
+
+// Why a build ends early, as the cause of its context.
+var (
+	errStopped   = errors.New("somebody stopped the build")
+	errTimeout   = errors.New("the build ran too long")
+	errShutdown  = errors.New("the server was shut down")
+	errLeaseLost = errors.New("the build's lease ran out")
+)
+
+// New returns an engine. It does nothing before [Engine.Start].
+func New(parts Parts) *Engine {
+	or := func(d *time.Duration, standard time.Duration) {
+		if *d == 0 {
+			*d = standard
+		}
+	}
+	or(&parts.Timeout, 4*time.Hour)
+	or(&parts.PrepareTimeout, 10*time.Minute)
+	or(&parts.LeaseTime, 30*time.Second)
+	or(&parts.PollTime, 5*time.Second)
+	if parts.Slots == 0 {
+		parts.Slots = 2 * runtime.GOMAXPROCS(0)
+	}
+	if parts.Zone == nil {
+		parts.Zone = time.Local
+	}
+	if parts.Now == nil {
+		parts.Now = time.Now
+	}
+	e := &Engine{
+		Parts:  parts,
+		slots:  make(chan struct{}, parts.Slots),
+		wake:   make(chan struct{}, 1),
+		quit:   make(chan struct{}),
+		done:   make(chan struct{}),
+		active: make(map[build.RecordID]*run),
+		stops:  make(map[build.RecordID]time.Time),
+	}
+	e.work, e.kill = context.WithCancelCause(context.Background())
+	return e
+}
+
+// Start ends what an earlier life of this engine left behind, and begins to take builds.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.Executor.Recover(ctx); err != nil {
+		return err
+	}
+	if err := e.reclaim(ctx, e.Owner); err != nil {
+		return err
+	}
+	e.renewed = e.Now()
+	e.loops.Go(e.dispatch)
+	e.loops.Go(e.keepLeases)
+	return nil
+}
+
+// Stop takes no more builds, waits for those that run until ctx ends, then ends them, and returns when all is over.
+// It must be called once, after Start.
+func (e *Engine) Stop(ctx context.Context) {
+	close(e.quit)
+	ended := make(chan struct{})
+	go func() {
+		e.runs.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		e.kill(errShutdown)
+		<-ended
+	}
+	e.kill(errShutdown)
+	e.loops.Wait()
+	close(e.done)
+}
+
+// Done is closed when a stopped engine has ended.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Wake implements [build.Engine].
+func (e *Engine) Wake() { poke(e.wake) }
+
+// StopBuild implements [build.Engine].
+func (e *Engine) StopBuild(id build.RecordID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r, ok := e.active[id]; ok {
+		r.cancel(errStopped)
+		return
+	}
+	e.stops[id] = e.Now() // it may be on its way from the queue
+}
+
+// poke leaves one token, unless there is one.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/logs/mask"
+	"atelier/internal/plan"
+	"atelier/internal/source"
+)
+
+// Where the build file of a YAML job is, unless the job names another path in a parameter.
+const (
+	buildFilePath      = ".cloudbuild/build.yml"
+	buildFileParameter = "CB_BUILD_YAML_PATH"
+	maxBuildFile       = 1 << 20
+)
+
+// prepared is what is known of a build before its first step.
+type prepared struct {
+	config  build.Config
+	params  []plan.Param // the record's, in plain text
+	secrets []string
+	info    build.SourceInfo
+	plan    plan.Plan
+}
+
+// cannotBegin is an error that ends a build before its first step. Its text is for the record.
+type cannotBegin struct{ text string }
+
+func (e *cannotBegin) Error() string { return e.text }
+
+// prepare finds out what a build is to do: its configuration, its commit, its plan, and how long it may run.
+func (r *run) prepare() error {
+	ctx, stop := context.WithTimeout(r.ctx, r.PrepareTimeout)
+	defer stop()
+	err := r.prepareWithin(ctx)
+	if err != nil && ctx.Err() != nil && r.ctx.Err() == nil {
+		return &cannotBegin{fmt.Sprintf("The repository could not be read within %s.", r.PrepareTimeout)}
+	}
+	return err
+}
+
+func (r *run) prepareWithin(ctx context.Context) error {
+	p := &r.what
+	p.info = build.SourceInfo{Branch: r.record.Branch, Commit: r.record.Commit}
+	if err := r.openParameters(p); err != nil {
+		return err
+	}
+	r.masker = mask.New(p.secrets)
+	var err error
+	if p.config, err = r.Queue.JobConfig(ctx, r.record.JobID, r.record.JobVersion); err != nil {
+		return fmt.Errorf("read the task's configuration: %w", err)
+	}
+	if r.timeout, err = r.timeoutOf(p.config); err != nil {
+		return err
+	}
+	src, hasSource := p.config.Source()
+	if hasSource {
+		if err := r.resolve(ctx, src, p); err != nil {
+			return err
+		}
+	}
+	in := plan.Input{
+		Job: p.config, Params: p.params, System: r.systemParameters(p.info),
+		Source: plan.Source{URL: src.URL, Branch: p.info.Branch, Tag: r.record.Tag, Commit: p.info.Commit}, Classes: build.Classes,
+	}
+	if r.record.ConfigKind == build.YAML {
+		if in.File, err = r.readBuildFile(ctx, src, p); err != nil {
+			return err
+		}
+	}
+	if p.plan, err = plan.New(in); err != nil {
+		if problems, ok := errors.AsType[plan.Problems](err); ok {
+			return &cannotBegin{problems.Error()}
+		}
+		return err
+	}
+	for _, w := range p.plan.Warnings {
+		r.note(r.log.Warn, "%s", r.masker.String(w))
+	}
+	return checkResource(p.config, p.plan.Resource)
+}
+
+// timeoutOf is how long a build of a job may run.
+func (r *run) timeoutOf(config build.Config) (time.Duration, error) {
+	if config.Timeout == nil || *config.Timeout == (build.Timeout{}) {
+		return r.Timeout, nil
+	}
+	return config.Timeout.Duration()
+}
+
+// openParameters makes plain text of the record's parameters and notes which of them are secrets.
+func (r *run) openParameters(p *prepared) error {
+	for _, v := range r.record.Parameters {
+		value := v.Value
+		if v.Private && value != "" {
+			plain, err := r.Sealer.Open(v.Value)
+			if err != nil {
+				return fmt.Errorf("open the private parameter %s: %w", v.Name, err)
+			}
+			value = plain
+			p.secrets = append(p.secrets, plain)
+		}
+		p.params = append(p.params, plan.Param{Name: v.Name, Value: value})
+	}
+	return nil
+}
+
+// resolve finds the commit to build.
+func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error {
+	var ref source.Ref
+	switch r.record.RefKind {
+	case build.ByTag:
+		if ref.Tag = r.record.Tag; ref.Tag == "" {
+			return &cannotBegin{"The task builds a tag, but the build was started without one. Give scm.build_tag."}
+		}
+	case build.ByCommit:
+		if ref.Commit = r.record.Commit; ref.Commit == "" {
+			return &cannotBegin{"The task builds a commit, but the build was started without one. Give scm.build_commit_id."}
+		}
+	default:
+		ref.Branch = r.record.Branch
+	}
+	commit, err := r.Sources.Resolve(ctx, src.URL, ref)
+	if err != nil {
+		return err
+	}
+	if commit.Branch != "" {
+		p.info.Branch = commit.Branch
+	}
+	p.info.Commit, p.info.Message, p.info.Time = commit.ID, r.masker.String(commit.Message), commit.Time
+	return nil
+}
+
+// readBuildFile reads the build file at the commit.
+func (r *run) readBuildFile(ctx context.Context, src build.Source, p *prepared) (*plan.File, error) {
+	path := buildFilePath
+	for _, v := range p.params {
+		if v.Name == buildFileParameter && v.Value != "" {
+			path = v.Value
+		}
+	}
+	p.info.BuildFile = path
+	data, err := r.Sources.ReadFile(ctx, src.URL, p.info.Commit, path, maxBuildFile)
+	if err != nil {
+		return nil, err
+	}
+	return &plan.File{Path: path, Data: data}, nil
+}
+
+// systemParameters are those that every build has.
+func (r *run) systemParameters(info build.SourceInfo) []plan.Param {
+	rec := r.record
+	return []plan.Param{
+		{Name: "BUILDNUMBER", Value: rec.DailyNumber},
+		{Name: "TIMESTAMP", Value: rec.CreatedAt.In(r.Zone).Format("20060102150405")},
+		{Name: "INCREASENUM", Value: strconv.Itoa(rec.Number)},
+		{Name: "PROJECT_ID", Value: string(rec.ProjectID)},
+		{Name: "WORKSPACE", Value: r.Executor.Workspace(string(rec.ID))},
+		{Name: "GIT_TAG", Value: rec.Tag},
+		{Name: "COMMIT_ID", Value: info.Commit},
+		{Name: "COMMIT_ID_SHORTER", Value: info.Commit[:min(8, len(info.Commit))]},
+		{Name: "JOB_NAME", Value: rec.JobName},
+		{Name: "EXECUTOR", Value: rec.UserName},
+	}
+}
+
+// hostArch is this machine's architecture in the words of build files.
+var hostArch = map[string]string{"amd64": "X86", "arm64": "ARM"}[runtime.GOARCH]
+
+// checkResource reports what a build asks for that no executor here has.
+func checkResource(config build.Config, res plan.Resource) error {
+	arch := res.Arch
+	if arch == "" {
+		arch = map[string]string{"x86-64": "X86", "arm": "ARM"}[config.Arch]
+	}
+	switch {
+	case res.Type == "custom":
+		return &cannotBegin{fmt.Sprintf("There is no executor pool called %q.", res.Pool)}
+	case arch != "" && arch != hostArch:
+		return &cannotBegin{fmt.Sprintf("No executor has the architecture %s; there is one for %s.", arch, strings.ToUpper(hostArch))}
+	default:
+		return nil
+	}
+}

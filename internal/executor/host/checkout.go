@@ -1,0 +1,72 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"atelier/internal/executor"
+	"atelier/internal/executor/host/supervisor"
+	"atelier/internal/fault"
+	"atelier/internal/plan"
+	"atelier/internal/source"
+)
+
+// checkout puts a repository into the workspace. What is wrong with the repository is a result of the step, not an error.
+func (s *session) checkout(ctx context.Context, spec plan.Checkout, out io.Writer) (executor.Result, error) {
+	err := s.executor.source.Checkout(ctx, runner{s}, source.Checkout(spec), out)
+	if err == nil {
+		return executor.Result{}, nil
+	}
+	why, public := fault.Public(err)
+	if !public || ctx.Err() != nil {
+		return executor.Result{}, err
+	}
+	if _, err := fmt.Fprintf(out, "%s\n", why); err != nil {
+		return executor.Result{}, err
+	}
+	return executor.Result{ExitCode: 1, Reason: why}, nil
+}
+
+// runner runs git as the build's steps are run, but with the configuration and the credentials of the server's user.
+type runner struct{ *session }
+
+// MakeDir implements [source.Runner].
+func (r runner) MakeDir(_ context.Context, dir string) error {
+	root, err := os.OpenRoot(r.path("workspace"))
+	if err != nil {
+		return fmt.Errorf("open the workspace: %w", err)
+	}
+	defer root.Close()
+	if dir != "" {
+		if err := root.MkdirAll(filepath.FromSlash(dir), 0o755); err != nil {
+			return fault.Wrap(err, fault.Invalid, "the directory %s of the workspace cannot be made: something is in its way, or a link leads out of the workspace", dir)
+		}
+	}
+	switch _, err := root.Lstat(path.Join(dir, ".git")); {
+	case err == nil:
+		return fault.New(fault.Invalid, "there is already a repository in the workspace, at %s", path.Join(".", dir))
+	case !errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(err, fault.Invalid, "the workspace cannot be used, at %s", path.Join(".", dir))
+	}
+	return nil
+}
+
+// Git implements [source.Runner].
+func (r runner) Git(ctx context.Context, dir string, args, env []string, out io.Writer) (exitCode int, err error) {
+	git := r.executor.find("git")
+	if git == "" {
+		return 0, fault.New(fault.Unavailable, "the git program is not installed on the host that runs the build")
+	}
+	all := slices.Concat(r.executor.source.Environ(), env, []string{marker + "=" + r.record})
+	done, err := r.run(ctx, supervisor.Command{
+		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(r.path("workspace"), filepath.FromSlash(dir)), Env: lastOfEach(all),
+	}, out)
+	return done.ExitCode, err
+}

@@ -1,0 +1,196 @@
+// Package host runs builds as processes of the machine that the server runs on.
+//
+// A build has a directory of its own, which holds its workspace, a home and a place for temporary files, and a supervisor: a
+// small process that starts the build's commands one after another and owns everything that comes of them. See package
+// supervisor. Nothing keeps a step from the files of the user that it runs as; where builds must not trust each other, use an
+// executor with containers.
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"atelier/internal/executor"
+	"atelier/internal/fault"
+	"atelier/internal/source"
+)
+
+// Config is what an [Executor] is made of.
+type Config struct {
+	// Dir holds a directory for each build. It is absolute and belongs to this executor alone.
+	Dir string
+
+	// Source checks repositories out.
+	Source *source.Client
+
+	// Path is where the steps find programs, as in the variable PATH. Default: the usual directories.
+	Path string
+
+	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
+	Grace time.Duration
+}
+
+const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Executor runs builds on the host. It implements [executor.Executor].
+type Executor struct {
+	dir    string
+	source *source.Client
+	path   string
+	grace  time.Duration
+	shell  string // with its directory
+
+	// patience is how long a supervisor has for what takes it a moment. One that takes longer was stopped by a step, or waits
+	// for a process that the kernel cannot end.
+	patience time.Duration
+}
+
+var _ executor.Executor = (*Executor)(nil)
+
+// New returns an executor.
+func New(config Config) (*Executor, error) {
+	if !filepath.IsAbs(config.Dir) {
+		return nil, fmt.Errorf("the directory of builds, %q, is not absolute", config.Dir)
+	}
+	if err := checkSystem(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of builds: %w", err)
+	}
+	dir, err := filepath.EvalSymlinks(config.Dir) // so that a shell calls the workspace as its steps' environment does
+	if err != nil {
+		return nil, fmt.Errorf("find the directory of builds: %w", err)
+	}
+	e := &Executor{
+		dir: dir, source: config.Source, path: cmp.Or(config.Path, usualPath),
+		grace: cmp.Or(config.Grace, executor.Grace), patience: 5 * time.Second,
+	}
+	if e.shell = e.find("bash"); e.shell == "" {
+		e.shell = e.find("sh")
+	}
+	if e.shell == "" {
+		return nil, fmt.Errorf("there is neither bash nor sh in %s", e.path)
+	}
+	return e, nil
+}
+
+// find returns where on the path a program is, or an empty string.
+func (e *Executor) find(program string) string {
+	for _, dir := range filepath.SplitList(e.path) {
+		file := filepath.Join(dir, program)
+		if info, err := os.Stat(file); err == nil && filepath.IsAbs(dir) && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file
+		}
+	}
+	return ""
+}
+
+// Workspace implements [executor.Executor].
+func (e *Executor) Workspace(record string) string { return filepath.Join(e.dir, record, "workspace") }
+
+// Open implements [executor.Executor].
+func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Session, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." {
+		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
+	}
+	dir := filepath.Join(e.dir, build.Record)
+	env, err := environment(e.path, dir, build)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the build's directory: %w", err)
+	}
+	s := &session{executor: e, record: build.Record, dir: dir, env: env}
+	if s.tree, err = startTree(build.Record, e.patience); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
+	}
+	for _, name := range []string{"workspace", "home", "tmp"} { // while the supervisor starts
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, errors.Join(fmt.Errorf("make the build's directory: %w", err), s.Close(ctx))
+		}
+	}
+	return s, nil
+}
+
+// Recover implements [executor.Executor].
+func (e *Executor) Recover(ctx context.Context) error {
+	entries, err := os.ReadDir(e.dir)
+	if err != nil {
+		return fmt.Errorf("list the builds that were left behind: %w", err)
+	}
+	var failed []error
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+		if err := sweep(ctx, entry.Name(), 0, e.patience); err != nil {
+			failed = append(failed, fmt.Errorf("end what build %s left behind: %w", entry.Name(), err))
+			continue // its files may still be written to
+		}
+		if err := removeAll(filepath.Join(e.dir, entry.Name())); err != nil {
+			failed = append(failed, fmt.Errorf("remove what build %s left behind: %w", entry.Name(), err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Limits of the kernel, in bytes.
+const maxString = 128<<10 - 1 // of one variable with its name
+
+// marker is the variable by which the processes of a build are found when nothing else leads to them.
+const marker = "ATELIER_BUILD_RECORD_ID"
+
+// environment returns the environment of a build's steps: these variables and the build's own, nothing of the server's. What
+// the build sets wins, except over what says where it runs.
+func environment(path, dir string, build executor.Build) ([]string, error) {
+	env := []string{
+		"PATH=" + path,
+		"HOME=" + filepath.Join(dir, "home"),
+		"TMPDIR=" + filepath.Join(dir, "tmp"),
+		"LANG=C.UTF-8",
+		"TERM=dumb",
+		"CI=true",
+	}
+	for _, p := range build.Env {
+		if p.Name == "" || strings.ContainsAny(p.Name, "=\x00") {
+			return nil, fault.New(fault.Invalid, "the parameter %q cannot be an environment variable: its name is empty or holds = or a zero byte", p.Name)
+		}
+		if strings.Contains(p.Value, "\x00") {
+			return nil, fault.New(fault.Invalid, "the parameter %s cannot be an environment variable: its value holds a zero byte", p.Name)
+		}
+		if n := len(p.Name) + 1 + len(p.Value); n > maxString {
+			return nil, fault.New(fault.Invalid, "the parameter %s cannot be an environment variable: with its name it has %d bytes, at most %d are allowed",
+				p.Name, n, maxString)
+		}
+		env = append(env, p.Name+"="+p.Value)
+	}
+	env = append(env, "WORKSPACE="+filepath.Join(dir, "workspace"), marker+"="+build.Record)
+	return lastOfEach(env), nil
+}
+
+// lastOfEach keeps, of variables with the same name, the last.
+func lastOfEach(env []string) []string {
+	at := make(map[string]int, len(env))
+	var kept []string
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		if i, ok := at[name]; ok {
+			kept[i] = v
+			continue
+		}
+		at[name] = len(kept)
+		kept = append(kept, v)
+	}
+	return kept
+}

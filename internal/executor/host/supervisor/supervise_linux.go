@@ -1,0 +1,210 @@
+package supervisor
+
+import (
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+func init() {
+	if len(os.Args) > 0 && os.Args[0] == Name {
+		syscall.Exit(supervise()) // at once: os.Exit does more, and waits a second in a program with the race detector
+	}
+}
+
+// supervisor is the state of the process.
+type supervisor struct {
+	stdin int           // the null device
+	began chan struct{} // receives when a command has been started, or could not be
+
+	// reaping guards the process ids of children: while it is held, none is given free, so that a signal cannot reach a
+	// stranger that got the id of a process that ended meanwhile.
+	reaping  sync.Mutex
+	stopping bool // the command was asked to end and has time to do so
+	running  bool
+	ended    chan struct{} // closed when the command and all that came of it are gone
+}
+
+// supervise runs commands until the control socket closes. The main goroutine starts and awaits them. It never leaves the
+// main thread while packages are initialised, which matters: the kernel counts that thread as the parent whose death the
+// commands are to die of.
+func supervise() (exitCode int) {
+	const setChildSubreaper = 36
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setChildSubreaper, 1, 0); errno != 0 {
+		return 1
+	}
+	keepFiles()
+	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 1
+	}
+	s := &supervisor{stdin: null, began: make(chan struct{})}
+	commands := make(chan Command)
+	go s.listen(commands)
+	for c := range commands {
+		s.run(c)
+	}
+	return 0
+}
+
+// keepFiles makes sure that no command inherits a file from this process, neither one of its own nor one that the server was
+// started with and does not know of.
+func keepFiles() {
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range files {
+		if fd := numbers([]byte(f.Name())); len(fd) == 1 && fd[0] > 2 {
+			syscall.CloseOnExec(fd[0])
+		}
+	}
+}
+
+// listen obeys the server until it is gone.
+func (s *supervisor) listen(commands chan<- Command) {
+	defer close(commands)
+	defer s.kill()
+	for {
+		var head [HeaderSize]byte
+		if !readFull(head[:]) {
+			return
+		}
+		op, n := Header(head)
+		body := make([]byte, n)
+		if !readFull(body) {
+			return
+		}
+		switch Op(op) {
+		case Run:
+			c, ok := decode(body)
+			if !ok {
+				return
+			}
+			commands <- c
+			<-s.began // so that what the server sends next finds the command there
+		case Terminate:
+			s.terminate()
+		case Kill:
+			s.kill()
+		}
+	}
+}
+
+// decode is the opposite of Encode; ok is false for a body that Encode does not make.
+func decode(b []byte) (c Command, ok bool) {
+	var fields []string
+	for start, i := 0, 0; i < len(b); i++ {
+		if b[i] == 0 {
+			fields = append(fields, string(b[start:i]))
+			start = i + 1
+		}
+	}
+	if len(fields) < 3 {
+		return Command{}, false
+	}
+	n, err := strconv.Atoi(fields[2])
+	if err != nil || n < 1 || n > len(fields)-3 {
+		return Command{}, false
+	}
+	return Command{Path: fields[0], Dir: fields[1], Args: fields[3 : 3+n], Env: fields[3+n:]}, true
+}
+
+func readFull(b []byte) bool {
+	for len(b) > 0 {
+		n, err := syscall.Read(Control, b)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// reply tells the server. A server that is gone is noticed by listen.
+func reply(kind Reply, n uint32) {
+	for b := header(byte(kind), n); len(b) > 0; {
+		n, err := syscall.Write(Control, b)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		b = b[n:]
+	}
+}
+
+// run runs one command until it and all that came of it are gone. What outlives the command's own process is killed, unless
+// the command is being stopped: then the others too have the time that the server gives.
+func (s *supervisor) run(c Command) {
+	pid, err := s.start(c)
+	s.began <- struct{}{}
+	if err != nil {
+		errno, _ := err.(syscall.Errno)
+		reply(Refused, uint32(errno))
+		return
+	}
+	reply(Started, uint32(pid))
+	var status syscall.WaitStatus
+	for awaitChild() {
+		if s.reap(pid, &status) {
+			go s.kill()
+		}
+	}
+	s.reaping.Lock()
+	s.running = false
+	close(s.ended)
+	s.reaping.Unlock()
+	reply(Ended, uint32(status))
+}
+
+func (s *supervisor) start(c Command) (pid int, err error) {
+	s.reaping.Lock()
+	defer s.reaping.Unlock()
+	pid, err = syscall.ForkExec(c.Path, c.Args, &syscall.ProcAttr{
+		Dir: c.Dir, Env: c.Env, Files: []uintptr{uintptr(s.stdin), Output, Output},
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	})
+	if err == nil {
+		s.running, s.stopping, s.ended = true, false, make(chan struct{})
+	}
+	return pid, err
+}
+
+// awaitChild returns when a child or an adopted orphan has ended, and false when there is none any more. It leaves the
+// process as it is: see reaping.
+func awaitChild() bool {
+	const all = 0
+	var info [128]byte // a siginfo_t, which nobody reads
+	for {
+		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, all, 0, uintptr(unsafe.Pointer(&info)), syscall.WEXITED|syscall.WNOWAIT, 0, 0)
+		if errno != syscall.EINTR {
+			return errno == 0
+		}
+	}
+}
+
+// reap frees all that have ended. It keeps the status of the command's own process, and returns true when that has ended,
+// leaves others behind, and is not being stopped.
+func (s *supervisor) reap(command int, status *syscall.WaitStatus) (abandoned bool) {
+	s.reaping.Lock()
+	defer s.reaping.Unlock()
+	ended := false
+	for {
+		var st syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &st, syscall.WNOHANG, nil)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil: // none is left
+			return false
+		case pid == 0:
+			return ended && !s.stopping
+		case pid == command:
+			*status, ended = st, true
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/iam"
+	"atelier/internal/logs"
+)
+
+// Parts are what the API is made of.
+type Parts struct {
+	Builds *build.Service
+	IAM    *iam.Service
+	Logs   *logs.Store
+	Epoch  func(context.Context) (int64, error) // moves on when what is cached may be wrong
+	Log    *slog.Logger
+	Zone   *time.Location // of the times that clients give and read without one
+	Now    func() time.Time
+	Region string
+}
+
+// API answers the vendor's operations and those of its identity service.
+type API struct {
+	Parts
+	finished finishedRecords
+}
+
+// Limits of what stands before a request's body.
+const (
+	maxURI    = 8 << 10
+	maxHeader = 32 << 10
+
+	// MaxHeaderBytes is for the server, which answers without a body of ours beyond it.
+	MaxHeaderBytes = 1 << 20
+)
+
+// New returns the API as a handler.
+func New(parts Parts) http.Handler {
+	a := &API{Parts: parts}
+	a.finished.epoch, a.finished.check = parts.Epoch, parts.Builds.Check
+	mux := http.NewServeMux()
+	for _, o := range a.operations() {
+		mux.Handle(o.method+" "+o.path, a.handler(o))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		// Known paths with another method come here too: the vendor's gateway knows an API by both.
+		a.writeError(w, r, errNoSuchAPI, nil, buildError)
+	})
+	return a.gateway(mux)
+}
+
+// operations returns the table of everything that the API can do.
+func (a *API) operations() []operation {
+	return slices.Concat(
+		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
+		a.historyOperations(), a.logOperations(), a.iamOperations(),
+	)
+}
+
+// What the gateway says before an operation is reached.
+var (
+	errNoSuchAPI  = gatewayError(http.StatusNotFound, codeNoSuchAPI, "The API does not exist or has not been published in the environment.")
+	errLongURI    = gatewayError(http.StatusRequestURITooLong, codeGateway, "Request URI too large. It may have at most %d bytes.", maxURI)
+	errLongHeader = gatewayError(http.StatusRequestHeaderFieldsTooLarge, codeGateway, "Request headers too large. They may have at most %d bytes.", maxHeader)
+	errLongBody   = gatewayError(http.StatusRequestEntityTooLarge, codeGateway, "Request entity too large. A body may have at most %d bytes.", maxBody)
+	errCutBody    = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body ended before it was complete.")
+)
+
+func gatewayError(status int, code, format string, args ...any) *apiError {
+	return &apiError{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// gateway is what every request passes first. It gives the request an id, refuses what is too large, and turns a panic into an
+// answer.
+func (a *API) gateway(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()[requestIDHeader] = []string{newRequestID()}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // the documented way to compare it
+					panic(p)
+				}
+				err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				a.writeError(w, r, onWire(err, false), err, buildError)
+			}
+		}()
+		switch {
+		case len(r.RequestURI) > maxURI:
+			a.writeError(w, r, errLongURI, nil, buildError)
+		case headerSize(r.Header) > maxHeader:
+			a.writeError(w, r, errLongHeader, nil, buildError)
+		case !isClean(r.URL.Path):
+			// The mux would answer with a redirect, which SDKs do not follow, and in HTML.
+			a.writeError(w, r, errNoSuchAPI, nil, buildError)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func isClean(p string) bool {
+	return strings.HasPrefix(p, "/") && (path.Clean(p) == p)
+}
+
+func headerSize(h http.Header) int {
+	n := 0
+	for key, values := range h {
+		for _, v := range values {
+			n += len(key) + len(v)
+		}
+	}
+	return n
+}

@@ -1,0 +1,42 @@
+package httpapi
+
+import (
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"atelier/internal/iam"
+)
+
+// authenticate returns who sent a request.
+func (a *API) authenticate(r *http.Request, body []byte) (iam.Caller, error) {
+	for _, name := range []string{"X-Auth-Token", "Authorization", "X-Sdk-Date"} {
+		if n := len(r.Header[name]); n > 1 {
+			return iam.Caller{}, &iam.AuthError{Reason: iam.Unproven, Message: name + " is given " + strconv.Itoa(n) + " times"}
+		}
+	}
+	return a.IAM.Authenticate(r.Context(), r, body)
+}
+
+// authFaults is the table from reasons of refused proofs to statuses and codes of the vendor's gateway.
+var authFaults = map[iam.Reason]struct {
+	status int
+	code   string
+	prefix string
+}{
+	iam.Unproven:  {http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information: "},
+	iam.Outdated:  {http.StatusUnauthorized, "APIGW.0307", ""},
+	iam.Blocked:   {http.StatusForbidden, "APIGW.0302", ""},
+	iam.Throttled: {http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached: "},
+}
+
+// refusal returns how a refused proof looks on the wire; nil when err is none.
+func refusal(err error) *apiError {
+	e, ok := errors.AsType[*iam.AuthError](err)
+	if !ok {
+		return nil
+	}
+	f := authFaults[e.Reason]
+	return &apiError{Status: f.status, Code: f.code, Prefix: f.prefix, Message: e.Message, retryAfter: int(math.Ceil(e.RetryAfter.Seconds()))}
+}

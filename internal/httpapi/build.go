@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"strconv"
+
+	"atelier/internal/build"
+)
+
+func (a *API) buildOperations() []operation {
+	return []operation{
+		handle("RunJob", "POST /v3/jobs/build", outdated, "Start a build.", a.runJob),
+		handle("ExecuteJob", "POST /v1/job/execute", current, "Start a build.", a.executeJob),
+		handle("StopBuildJob", "POST /v3/jobs/{job_id}/{build_no}/stop", outdated, "Stop a build.", a.stopBuildJob),
+		handle("StopJob", "POST /v3/jobs/stop", retiring, "Stop a build.", a.stopJob),
+		handle("StopTheJob", "POST /v1/job/{job_id}/stop", current, "Stop a build.", a.stopTheJob),
+		handle("ShowJobStatus", "GET /v3/jobs/{job_id}/status", outdated, "Does a build of the task wait or run?", a.showJobStatus),
+	}
+}
+
+type runRequest struct {
+	Body runBody `body:"json"`
+}
+
+type runBody struct {
+	JobID     string          `json:"job_id"`
+	Parameter []nameValueBody `json:"parameter"`
+	SCM       struct {
+		Tag       looseText `json:"build_tag"`
+		CommitID  looseText `json:"build_commit_id"`
+		Branch    looseText `json:"branch"`
+		BuildType looseText `json:"build_type"`
+	} `json:"scm"`
+}
+
+// startedAnswer has texts only, also for numbers.
+type startedAnswer struct {
+	OctopusJobName    string `json:"octopus_job_name"`
+	ActualBuildNumber string `json:"actual_build_number"`
+	DailyBuildNumber  string `json:"daily_build_number"`
+}
+
+func (a *API) start(c call, body runBody) (startedAnswer, error) {
+	var id jobID
+	if err := id.parse("job_id", body.JobID); err != nil {
+		return startedAnswer{}, err
+	}
+	record, err := a.Builds.Start(c.ctx(), c.actor(), build.StartRequest{
+		JobID: build.JobID(id), Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
+		Branch: string(body.SCM.Branch), Tag: string(body.SCM.Tag), Commit: string(body.SCM.CommitID),
+	})
+	return startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
+}
+
+func (a *API) runJob(c call, in runRequest) (any, error) {
+	return a.start(c, in.Body)
+}
+
+// executeAnswer holds the same twice: SDKs read it at the top, other clients below result.
+type executeAnswer struct {
+	startedAnswer
+	envelope[startedAnswer]
+}
+
+func (a *API) executeJob(c call, in runRequest) (any, error) {
+	started, err := a.start(c, in.Body)
+	return executeAnswer{started, wrap(started)}, err
+}
+
+type buildRequest struct {
+	JobID   jobID   `path:"job_id"`
+	BuildNo buildNo `path:"build_no"`
+}
+
+type stopBuildAnswer struct {
+	Success bool   `json:"success"`
+	Result  string `json:"result"`
+}
+
+func (a *API) stopBuildJob(c call, in buildRequest) (any, error) {
+	return stopBuildAnswer{Success: true}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
+}
+
+type stopJobRequest struct {
+	Body struct {
+		JobID   string    `json:"job_id"`
+		BuildNo looseText `json:"build_no"`
+	} `body:"json"`
+}
+
+type boolAnswer struct {
+	Result bool `json:"result"`
+}
+
+func (a *API) stopJob(c call, in stopJobRequest) (any, error) {
+	var id jobID
+	if err := id.parse("job_id", in.Body.JobID); err != nil {
+		return nil, err
+	}
+	var n buildNo
+	if err := n.parse("build_no", string(in.Body.BuildNo)); err != nil {
+		return nil, err
+	}
+	return boolAnswer{true}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(id), int(n))
+}
+
+// stopTheJobRequest takes the number where SDKs put it and where other clients do; the query wins.
+type stopTheJobRequest struct {
+	JobID   jobID   `path:"job_id"`
+	BuildNo buildNo `query:"build_no"`
+	Body    struct {
+		BuildNo looseText `json:"build_no"`
+	} `body:"optional"`
+}
+
+func (a *API) stopTheJob(c call, in stopTheJobRequest) (any, error) {
+	n := in.BuildNo
+	if n == 0 && in.Body.BuildNo != "" {
+		if err := n.parse("build_no", string(in.Body.BuildNo)); err != nil {
+			return nil, err
+		}
+	}
+	return success{"success"}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(in.JobID), int(n)) // 0: the newest that runs
+}
+
+func (a *API) showJobStatus(c call, in jobRequest) (any, error) {
+	running, err := a.Builds.IsRunning(c.ctx(), c.actor(), build.JobID(in.JobID))
+	return boolAnswer{running}, err
+}
+
+func number(n int) string { return strconv.Itoa(n) }

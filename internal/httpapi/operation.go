@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"atelier/internal/build"
+	"atelier/internal/iam"
+)
+
+// operation is one row of the table of everything that the API can do.
+type operation struct {
+	id      string // the vendor's operation id
+	method  string
+	path    string
+	state   state
+	summary string
+	style   errorStyle
+	global  bool // needs no region: an operation of the identity service
+	open    bool // needs no proof of who calls
+	serve   func(c call) (any, error)
+}
+
+// state is what the vendor says of an operation's future. Here they all stay.
+type state string
+
+const (
+	current  state = "current"
+	outdated state = "outdated" // it has a newer twin
+	retiring state = "retiring" // the vendor will take it away
+)
+
+// old reports whether the operation is one of /v1 or /v2, some of whose error codes have another prefix.
+func (o operation) old() bool {
+	return strings.HasPrefix(o.path, "/v1/") || strings.HasPrefix(o.path, "/v2/")
+}
+
+// call is one request to an operation.
+type call struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	body   []byte
+	caller iam.Caller
+}
+
+func (c call) ctx() context.Context { return c.r.Context() }
+func (c call) actor() build.Actor   { return c.caller.Actor() }
+
+// handle makes an operation of a function that takes a request struct.
+func handle[In any](id, route string, s state, summary string, f func(call, In) (any, error)) operation {
+	method, path, _ := strings.Cut(route, " ")
+	d := newDecoder(reflect.TypeFor[In]())
+	return operation{
+		id: id, method: method, path: path, state: s, summary: summary,
+		serve: func(c call) (any, error) {
+			var in In
+			if err := d.decode(c.r, c.body, reflect.ValueOf(&in).Elem()); err != nil {
+				return nil, err
+			}
+			return f(c, in)
+		},
+	}
+}
+
+// handler serves an operation: proof, input, work, answer.
+func (a *API) handler(o operation) http.Handler {
+	if o.style == nil {
+		o.style = buildError
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o.global {
+			// SDKs print this one when a call of the identity service fails.
+			w.Header()["X-Iam-Trace-Id"] = w.Header()[requestIDHeader]
+		}
+		answer, err := a.answer(o, w, r)
+		if err == nil {
+			err = a.write(w, r, answer)
+		}
+		if err != nil {
+			a.writeError(w, r, onWire(err, o.old()), err, o.style)
+		}
+	})
+}
+
+func (a *API) answer(o operation, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	c := call{w: w, r: r, body: body}
+	if !o.open {
+		if c.caller, err = a.authenticate(r, body); err != nil {
+			return nil, err
+		}
+		if err := c.caller.InRegion(); err != nil && !o.global {
+			return nil, err
+		}
+	}
+	return o.serve(c)
+}
+
+// status is an answer with a status other than 200.
+type status struct {
+	code int
+	body any // nil for none
+}
+
+// write sends an answer. An error means that nothing was sent.
+func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
+	code := http.StatusOK
+	if s, ok := answer.(status); ok {
+		code, answer = s.code, s.body
+	}
+	switch v := answer.(type) {
+	case nil:
+		w.WriteHeader(code)
+	case encoded:
+		writeJSON(w, code, v)
+	case download:
+		if err := v.write(w); err != nil {
+			a.Log.DebugContext(r.Context(), "a download ended early", "request_id", w.Header().Get(requestIDHeader), "error", err)
+		}
+	default:
+		body, err := encode(v)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, code, body)
+	}
+	return nil
+}

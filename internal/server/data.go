@@ -1,0 +1,47 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+)
+
+// lockDir makes sure that one server at a time works in a data directory. The lock is gone with the process.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "server.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "--data-dir: %s cannot be written", dir)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = fault.New(fault.Invalid, "--data-dir: another server works in %s", dir)
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// serverID returns what names this server in leases. It stays the same over restarts, so that a server that begins knows which
+// builds it held when it was killed.
+func serverID(dir string) (string, error) {
+	path := filepath.Join(dir, "server.id")
+	data, err := os.ReadFile(path)
+	if err == nil {
+		if id := strings.TrimSpace(string(data)); len(id) == 32 {
+			return id, nil
+		}
+		return "", fmt.Errorf("%s does not hold a server's id", path)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	id := build.NewHexID()
+	return id, os.WriteFile(path, []byte(id+"\n"), 0o600)
+}

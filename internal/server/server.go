@@ -1,0 +1,244 @@
+// Package server puts the rooms together: one process with the API, the engine and everything they need.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/engine"
+	"atelier/internal/executor/host"
+	"atelier/internal/fault"
+	"atelier/internal/httpapi"
+	"atelier/internal/iam"
+	"atelier/internal/logs"
+	"atelier/internal/plan"
+	"atelier/internal/secret"
+	"atelier/internal/source"
+	"atelier/internal/store"
+)
+
+// Config is everything that an operator can choose. cmd/atelier fills it from flags, the environment and a file.
+type Config struct {
+	Listen   string // host:port; port 0 takes a free one
+	DataDir  string
+	Database string // sqlite:PATH or postgres://…; a file in DataDir when empty
+	KeyFile  string // of the key that seals secrets; a file in DataDir when empty
+	Region   string
+	Domain   string // the tenant that the first start makes
+
+	TLSCert       string // files in PEM; both or none
+	TLSKey        string
+	TLSSelfSigned bool // make a certificate in DataDir
+
+	FileRepositories []string       // directories below which file:// repositories may be built
+	Slots            int            // builds at a time; 0 for the engine's default
+	BuildTimeout     time.Duration  // of a task that has none
+	MaxBuildTimeout  time.Duration  // that a task may ask for
+	LogLimit         int64          // of one build, in bytes; 0 for none
+	Zone             *time.Location // of daily numbers and of times without a zone
+	Drain            time.Duration  // how long running builds may go on when the server is stopped
+
+	Log *slog.Logger
+}
+
+// Server is a running Atelier.
+type Server struct {
+	config Config
+	lock   *os.File
+	store  *store.Store
+	logs   *logs.Store
+	iam    *iam.Service
+	engine *engine.Engine
+	http   *http.Server
+	listen net.Listener
+	served chan error
+	sweep  context.CancelFunc
+	swept  chan struct{}
+}
+
+// Open opens what the configuration names, and makes what is not there yet. Nothing runs before [Server.Start].
+func Open(ctx context.Context, c Config) (_ *Server, err error) {
+	s := &Server{config: c, served: make(chan error, 1), swept: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closeStores())
+		}
+	}()
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "--data-dir: %s cannot be made", c.DataDir)
+	}
+	if s.lock, err = lockDir(c.DataDir); err != nil {
+		return nil, err
+	}
+	id, err := serverID(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := OpenParts(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s.store, s.iam = parts.Store, parts.IAM
+	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit}); err != nil {
+		return nil, fmt.Errorf("open the logs: %w", err)
+	}
+	policy := source.Policy{FileRoots: c.FileRepositories}
+	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ()})
+	if err != nil {
+		return nil, err
+	}
+	steps, err := host.New(host.Config{Dir: filepath.Join(c.DataDir, "builds"), Source: git, Path: os.Getenv("PATH")})
+	if err != nil {
+		return nil, err
+	}
+	s.engine = engine.New(engine.Parts{
+		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Executor: steps, Slots: c.Slots, Timeout: c.BuildTimeout, Zone: c.Zone,
+	})
+	builds := build.NewService(build.Parts{
+		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout,
+	})
+	s.http = &http.Server{
+		Handler: httpapi.New(httpapi.Parts{
+			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       5 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    httpapi.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
+	}
+	return s, nil
+}
+
+// Parts are the database and what works on it alone. The administration commands need no more.
+type Parts struct {
+	Store  *store.Store
+	Sealer *secret.Sealer
+	IAM    *iam.Service
+}
+
+// OpenParts opens the database and the key that seals secrets in it.
+func OpenParts(ctx context.Context, c Config) (Parts, error) {
+	keyFile, database := c.KeyFile, c.Database
+	if keyFile == "" {
+		keyFile = filepath.Join(c.DataDir, "secret.key")
+	}
+	if database == "" {
+		database = "sqlite:" + filepath.Join(c.DataDir, "atelier.db")
+	}
+	sealer, err := secret.Open(keyFile)
+	if err != nil {
+		return Parts{}, err
+	}
+	db, err := store.Open(ctx, database)
+	if err != nil {
+		return Parts{}, err
+	}
+	return Parts{Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region})}, nil
+}
+
+// IAM returns the users, projects and keys of the server.
+func (s *Server) IAM() *iam.Service { return s.iam }
+
+// Start begins to run builds and to answer.
+func (s *Server) Start(ctx context.Context) error {
+	listener, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", s.config.Listen, err)
+	}
+	s.listen = listener
+	if s.http.TLSConfig, err = tlsConfig(s.config); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := s.engine.Start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start the engine: %w", err), listener.Close())
+	}
+	var sweeping context.Context
+	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
+	go s.sweepUntil(sweeping)
+	go func() {
+		if s.http.TLSConfig != nil {
+			s.served <- s.http.Serve(tls.NewListener(listener, s.http.TLSConfig))
+			return
+		}
+		s.served <- s.http.Serve(listener)
+	}()
+	return nil
+}
+
+// URL returns the address of the running server.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.http.TLSConfig != nil {
+		scheme = "https"
+	}
+	addr := s.listen.Addr().(*net.TCPAddr)
+	hostPort := addr.String()
+	if addr.IP.IsUnspecified() {
+		hostPort = net.JoinHostPort("localhost", fmt.Sprint(addr.Port))
+	}
+	return scheme + "://" + hostPort
+}
+
+// Failed receives the error of a server that stopped answering by itself.
+func (s *Server) Failed() <-chan error { return s.served }
+
+// Stop answers what was asked, lets running builds go on for a while, ends them, and closes everything.
+// When ctx ends, builds end at once.
+func (s *Server) Stop(ctx context.Context) error {
+	drain, cancel := context.WithTimeout(ctx, s.config.Drain)
+	defer cancel()
+	// Clients may follow their builds to the end, so the engine stops first.
+	s.engine.Stop(drain)
+	answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := s.http.Shutdown(answer)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	s.sweep()
+	<-s.swept
+	return errors.Join(err, s.closeStores())
+}
+
+// Close closes a server that was opened but not started.
+func (s *Server) Close() error { return s.closeStores() }
+
+func (s *Server) closeStores() error {
+	var errs []error
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// sweepUntil removes what has expired, now and then.
+func (s *Server) sweepUntil(ctx context.Context) {
+	defer close(s.swept)
+	ticker := time.NewTicker(time.Hour)
+	defer ticker.Stop()
+	for {
+		if err := s.iam.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.config.Log.Error("remove expired tokens and keys", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
