@@ -69,7 +69,10 @@ func (r *run) prepareWithin(ctx context.Context) error {
 	}
 	in := plan.Input{
 		Job: p.config, Params: p.params, System: r.systemParameters(p.info),
-		Source: plan.Source{URL: src.URL, Branch: p.info.Branch, Tag: r.record.Tag, Commit: p.info.Commit}, Classes: build.Classes,
+		Source: plan.Source{
+			URL: src.URL, Branch: p.info.Branch, Tag: r.record.Tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
+		},
+		Classes: build.Classes,
 	}
 	if r.record.ConfigKind == build.YAML {
 		if in.File, err = r.readBuildFile(ctx, src, p); err != nil {

@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"atelier/internal/fault"
+)
+
+// planActions makes the plan of an ACTION job: its repository, then its enabled steps in order.
+func planActions(in Input) (Plan, error) {
+	var p Plan
+	var problems Problems
+	s := newScope(nil, in.Params, in.System, func(name string, way []string) {
+		problems = append(problems, Problem{Path: "parameters", Message: cycleMessage(name, way)})
+	})
+	p.Env = s.env()
+	if in.Source.URL != "" {
+		p.Steps = append(p.Steps, in.ownCheckout())
+	}
+	for i, step := range in.Job.Steps {
+		if step.Enable != nil && !*step.Enable {
+			continue
+		}
+		path := fmt.Sprintf("steps[%d]", i)
+		problem := func(key, message string) { problems = append(problems, Problem{Path: path + key, Message: message}) }
+		act, ok := moduleOf(step.ModuleID)
+		switch {
+		case !ok:
+			problem(".module_id", "found "+shown(step.ModuleID)+", which this version does not know")
+			continue
+		case act.later:
+			problem("", act.notYet())
+			continue
+		case act.keyword == "checkout":
+			problem("", "a task downloads its repository by itself; name another one in a build file")
+			continue
+		}
+		script, given, err := textProperty(step, "command")
+		switch text, _ := fault.Public(err); {
+		case err != nil:
+			problem("", text)
+		case !given:
+			problem(".properties.command", "is missing")
+		}
+		image, _, _ := textProperty(step, "image") // checked when the job was stored; no step depends on it
+		if image != "" && !strings.Contains(image, "/") {
+			image = catalogue + image
+		}
+		p.Steps = append(p.Steps, Step{
+			Keyword: act.keyword, Name: step.Name, Image: s.expand(image),
+			IgnoreFail: fmt.Sprint(step.Properties[ignoreFail]) == "true",
+			Script:     &Script{Command: s.expand(script)},
+		})
+	}
+	if err := problems.sorted(); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
+}
+
+// ownCheckout is the step that puts the job's repository into the workspace as the job says.
+func (in Input) ownCheckout() Step {
+	c := in.Source.checkout()
+	source, _ := in.Job.Source()
+	c.Depth, _ = strconv.Atoi(source.Depth) // empty stands for the whole history
+	c.LFS = source.LFS != nil && *source.LFS
+	c.Submodules = in.Job.AutoUpdateSubmodules == "true"
+	return Step{Keyword: "checkout", Name: checkoutName, Checkout: &c}
+}
+
+// cycleMessage says what is wrong with a parameter whose value leads back to itself, or too far.
+func cycleMessage(name string, way []string) string {
+	return fmt.Sprintf("the value of %s refers to itself, or through more than %d others: %s", shown(name), maxReferences, strings.Join(way, " → "))
+}

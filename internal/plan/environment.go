@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// environment reads env or envs: where the build runs.
+func (r *reader) environment(keys map[string]entry) {
+	one, hasOne := keys["env"]
+	many, hasMany := keys["envs"]
+	switch {
+	case hasOne && hasMany:
+		r.report(many.at, "envs", "stands beside env; use one of them")
+	case hasOne && !isNull(one.value):
+		r.env(one)
+	case hasMany:
+		r.envs(many)
+	}
+}
+
+func (r *reader) env(env entry) {
+	for _, e := range r.mapping(env.value, env.path, "a map with the key resource") {
+		switch e.key {
+		case "resource":
+			r.plan.Resource = r.resource(e)
+		case "cache":
+			r.warn("the code cache does not exist here and is ignored", e.at, e.path)
+		default:
+			r.unknown(e, []string{"resource", "cache"})
+		}
+	}
+}
+
+// envs takes the resource of the first entry whose condition holds. All entries are checked.
+func (r *reader) envs(envs entry) {
+	taken := false
+	for i, n := range r.list(envs.value, envs.path, "maps with the keys condition and resource") {
+		path := index(envs.path, i)
+		holds, conditional := false, false
+		var resource Resource
+		for _, e := range r.mapping(n, path, "a map with the keys condition and resource") {
+			switch e.key {
+			case "condition":
+				holds, conditional = r.condition(e), true
+			case "resource":
+				resource = r.resource(e)
+			default:
+				r.unknown(e, []string{"condition", "resource"})
+			}
+		}
+		if !conditional {
+			r.report(n, path+".condition", "is missing")
+		}
+		if holds && !taken {
+			r.plan.Resource, taken = resource, true
+		}
+	}
+}
+
+func (r *reader) condition(e entry) bool {
+	raw, ok := r.scalar(e.value, e.path)
+	if !ok {
+		return false
+	}
+	holds, err := evaluate(raw, func(name string) string { return r.scope.values[name] })
+	if err != nil {
+		r.report(e.value, e.path, "%s", err)
+	}
+	return holds
+}
+
+func (r *reader) resource(res entry) Resource {
+	var out Resource
+	known := []string{"type", "arch", "class", "pool"}
+	for _, e := range r.mapping(res.value, res.path, "a map with the keys "+strings.Join(known, ", ")) {
+		field := map[string]*string{"type": &out.Type, "arch": &out.Arch, "class": &out.Class, "pool": &out.Pool}[e.key]
+		if field == nil {
+			r.unknown(e, known)
+			continue
+		}
+		value, ok := r.expanded(e)
+		if !ok || value == "" {
+			continue
+		}
+		*field = value
+		switch e.key {
+		case "type":
+			*field = r.resourceType(e, value)
+		case "arch":
+			*field = r.oneOf(e, value, []string{"X86", "ARM"})
+		case "class":
+			*field = r.oneOf(e, value, r.in.Classes)
+		}
+	}
+	if out.Type == "custom" && out.Pool == "" {
+		r.report(res.at, res.path+".pool", "is missing; a custom executor is chosen by its pool")
+	}
+	return out
+}
+
+// resourceType also takes the names that older guides list as types of pools.
+func (r *reader) resourceType(e entry, value string) string {
+	switch strings.ToLower(value) {
+	case "docker":
+		return "docker"
+	case "custom", "linux", "mac":
+		return "custom"
+	default:
+		r.report(e.value, e.path, "must be docker or custom, found %s", shown(value))
+		return ""
+	}
+}
+
+// index returns the path of an element of a list.
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// at returns an entry without a key, for an element of a list.
+func at(n *yaml.Node, path string) entry { return entry{at: n, value: n, path: path} }

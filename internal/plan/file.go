@@ -1,0 +1,208 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"atelier/internal/build"
+)
+
+// reader makes the plan of a build file. What it finds wrong is collected in its document.
+type reader struct {
+	document
+	in    Input
+	scope scope
+	plan  Plan
+}
+
+// planFile makes the plan of a build file.
+func planFile(in Input) (Plan, error) {
+	r := &reader{document: document{file: in.File.Path}, in: in}
+	if root := r.parse(in.File.Data); root != nil {
+		r.root(root)
+	}
+	if err := r.problems.sorted(); err != nil {
+		return Plan{}, err
+	}
+	return r.plan, nil
+}
+
+func (r *reader) warn(format string, n *yaml.Node, path string) {
+	p := Problem{File: r.file, Line: n.Line, Column: n.Column, Path: path, Message: format}
+	r.plan.Warnings = append(r.plan.Warnings, p.String())
+}
+
+// root reads the top level. The parameters come first, since every other value may refer to them.
+func (r *reader) root(n *yaml.Node) {
+	r.recognise(n)
+	keys := make(map[string]entry)
+	for _, e := range r.mapping(n, "", "a map with the keys version and steps") {
+		if !slices.Contains(topKeys, e.key) {
+			r.unknown(e, topKeys)
+			continue
+		}
+		keys[e.key] = e
+	}
+	if len(keys) == 0 {
+		return // not a build file at all, and that was reported
+	}
+	r.version(n, keys)
+	r.parameters(keys)
+	r.environment(keys)
+	steps, has := keys["steps"]
+	for _, flow := range []string{"buildflow", "buildflows", "jobs"} {
+		if e, found := keys[flow]; found {
+			if has {
+				r.report(e.at, flow, "stands beside steps; a file describes either one task or several")
+			} else {
+				r.report(e.at, flow, "this version cannot run files with several tasks yet")
+			}
+			return
+		}
+	}
+	if !has {
+		r.report(n, "steps", "is missing")
+		return
+	}
+	r.steps(steps)
+}
+
+var topKeys = []string{"version", "params", "env", "envs", "steps", "buildflow", "buildflows", "jobs"}
+
+func (r *reader) version(root *yaml.Node, keys map[string]entry) {
+	e, ok := keys["version"]
+	if !ok {
+		r.report(root, "version", "is missing; write version: 2.0")
+		return
+	}
+	if v, ok := r.scalar(e.value, e.path); ok && v != "2.0" {
+		r.report(e.value, e.path, "must be 2.0, found %s", shown(v))
+	}
+}
+
+// parameters reads the file's own parameters and sets the scope.
+func (r *reader) parameters(keys map[string]entry) {
+	e, ok := keys["params"]
+	var own []Param
+	if ok {
+		own = r.paramList(e)
+	} else {
+		e.at = &yaml.Node{Line: 1, Column: 1}
+	}
+	r.scope = newScope(own, r.in.Params, r.in.System, func(name string, way []string) {
+		r.report(e.at, "params", "%s", cycleMessage(name, way))
+	})
+	r.plan.Env = r.scope.env()
+}
+
+func (r *reader) paramList(list entry) []Param {
+	var params []Param
+	lines := make(map[string]int)
+	for i, n := range r.list(list.value, list.path, "name and value pairs") {
+		path := index(list.path, i)
+		var p Param
+		named := false
+		for _, e := range r.mapping(n, path, "a map with the keys name and value") {
+			value, ok := "", true
+			switch e.key {
+			case "name", "value":
+				value, ok = r.scalar(e.value, e.path)
+			default:
+				r.unknown(e, []string{"name", "value"})
+				continue
+			}
+			switch {
+			case !ok:
+				named = named || e.key == "name" // reported
+			case e.key == "value":
+				p.Value = value
+			default:
+				named = true
+				if why := build.CheckParameterName(value); why != "" {
+					r.report(e.value, e.path, "%s", why)
+				} else if line, twice := lines[value]; twice {
+					r.report(e.value, e.path, "%s is defined twice, first in line %d", shown(value), line)
+				} else {
+					lines[value] = e.at.Line
+					p.Name = value
+				}
+			}
+		}
+		switch {
+		case p.Name != "":
+			params = append(params, p)
+		case !named && r.follow(n).Kind == yaml.MappingNode:
+			r.report(n, path+".name", "is missing")
+		}
+	}
+	return params
+}
+
+// recognise reports a file that was written for another product, which explains most of what is wrong with it.
+func (r *reader) recognise(root *yaml.Node) {
+	found := 0
+	has := func(n *yaml.Node, keys ...string) {
+		for _, key := range keys {
+			if valueOf(n, key) != nil {
+				found++
+			}
+		}
+	}
+	has(root, "notifications", "buildspace")
+	env := valueOf(root, "env")
+	has(env, "label")
+	has(valueOf(env, "resource"), "image", "mode")
+	steps := valueOf(root, "steps")
+	has(steps, "POST_BUILD")
+	if steps != nil && steps.Kind == yaml.MappingNode {
+		for i := 1; i < len(steps.Content); i += 2 {
+			for _, step := range steps.Content[i].Content {
+				has(step, "build_execute", "when", "template", "codehub", "gitlab", "upload_cloud_artifact", "artget", "version_set",
+					"compile_report", "get_build_metadata")
+			}
+		}
+	}
+	switch {
+	case found >= 2:
+		r.report(root, "", "the file is written for a look-alike product, whose format shares only the names of the stages with this one")
+	case steps != nil && steps.Kind == yaml.SequenceNode:
+		r.report(steps, "steps", "a list of steps is the format of another vendor's service; here the steps stand below %s and %s", stagePrepare, stageBuild)
+	}
+}
+
+// valueOf returns the value of a key, nil when there is none.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// expanded returns the text of a scalar with its references replaced. What stays unresolved is a warning.
+func (r *reader) expanded(e entry) (string, bool) {
+	raw, ok := r.scalar(e.value, e.path)
+	if !ok {
+		return "", false
+	}
+	s := r.scope.expand(raw)
+	if unresolved(s) {
+		r.warn("refers to a parameter that is not defined, and stays as it is: "+shown(raw), e.value, e.path)
+	}
+	return s, true
+}
+
+// oneOf reports a value that is not allowed and returns it in upper case.
+func (r *reader) oneOf(e entry, value string, allowed []string) string {
+	upper := strings.ToUpper(value)
+	if !slices.Contains(allowed, upper) {
+		r.report(e.value, e.path, "must be one of %s, found %s", strings.Join(allowed, ", "), shown(value))
+	}
+	return upper
+}

@@ -1,0 +1,197 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+)
+
+// The stages of a build file, in the order in which they run.
+const (
+	stagePrepare = "PRE_BUILD"
+	stageBuild   = "BUILD"
+)
+
+// action is one thing that a step can do: a keyword of build files, and a module of ACTION jobs.
+type action struct {
+	keyword string
+	module  string   // the number in the vendor's id; empty when no public material has it
+	stages  []string // of a build file that it may stand in; BUILD when empty
+	inputs  []input
+	others  bool // takes inputs that are described nowhere
+	later   bool // steps of it are understood, but cannot be run by this version
+}
+
+// input is one key below a step's inputs.
+type input struct {
+	name     string
+	kind     inputKind
+	required bool
+}
+
+type inputKind int
+
+const (
+	text inputKind = iota
+	flag
+	number // whole, 1 or more
+	texts
+	mapping
+)
+
+// ignoreFail is an input of every step.
+const ignoreFail = "ignore_fail"
+
+var command = input{name: "command", required: true}
+
+// actions is the registry: everything that the build files and ACTION jobs of the vendor's service know.
+var actions = []action{
+	{keyword: "checkout", stages: []string{stagePrepare}, inputs: []input{
+		{name: "scm"}, {name: "url"}, {name: "branch"}, {name: "commit"}, {name: "tag"}, {name: "path"},
+		{name: "depth", kind: number}, {name: "submodule", kind: flag}, {name: "lfs", kind: flag},
+	}},
+	{keyword: "manifest_checkout", later: true, stages: []string{stagePrepare}, inputs: []input{
+		{name: "manifest_url", required: true}, {name: "manifest_branch"}, {name: "manifest_file"}, {name: "path"},
+		{name: "repo_url"}, {name: "repo_branch"}, {name: "lfs", kind: flag}, {name: "username"}, {name: "password"},
+	}},
+	{keyword: "sh", module: "20017", stages: []string{stagePrepare, stageBuild}, inputs: []input{command}},
+
+	{keyword: "ant", inputs: []input{command}},
+	{keyword: "cmake", module: "20005", inputs: []input{command}},
+	{keyword: "gnu_arm", inputs: []input{command}},
+	{keyword: "go", inputs: []input{command}},
+	{keyword: "grunt", inputs: []input{command}},
+	{keyword: "gulp", inputs: []input{command}},
+	{keyword: "harmonyos", inputs: []input{command}},
+	{keyword: "mono", inputs: []input{command}},
+	{keyword: "npm", module: "20014", inputs: []input{command}},
+	{keyword: "php", inputs: []input{command}},
+	{keyword: "python", inputs: []input{command}},
+	{keyword: "yarn", inputs: []input{command}},
+
+	{keyword: "ark", inputs: []input{command}, others: true},
+	{keyword: "bazel", inputs: []input{command}, others: true},
+	{keyword: "flutter", inputs: []input{command}, others: true},
+	{keyword: "fortran", inputs: []input{command}, others: true},
+	{keyword: "grails", inputs: []input{command}, others: true},
+	{keyword: "ionic_android_app", inputs: []input{command}, others: true},
+	{keyword: "quick_app", inputs: []input{command}, others: true},
+	{keyword: "sbt", inputs: []input{command}, others: true},
+
+	{keyword: "maven", module: "20043", later: true, inputs: []input{
+		command, {name: "settings", kind: mapping}, {name: "cache", kind: flag}, {name: "unit_test", kind: mapping},
+		{name: "check", kind: mapping},
+	}},
+	{keyword: "gradle", later: true, inputs: []input{command, {name: "gradle", required: true}, {name: "jdk", required: true}}},
+	{keyword: "android", later: true, inputs: []input{
+		command, {name: "gradle", required: true}, {name: "jdk", required: true}, {name: "ndk", required: true},
+	}},
+	{keyword: "android_sign", later: true, inputs: []input{
+		{name: "file_path", required: true}, {name: "keystore_file", required: true}, {name: "keystore_password"},
+		{name: "alias", required: true}, {name: "key_password"}, {name: "apksigner_commond", required: true}, // spelled so by the vendor
+	}},
+	{keyword: "swr", module: "20028", later: true, inputs: []input{command}},
+	{keyword: "build_image", module: "20004", later: true, inputs: []input{
+		{name: "organization", required: true}, {name: "image_name"}, {name: "image_tag"}, {name: "dockerfile_path"},
+		{name: "regions", kind: texts}, {name: "context_path"}, {name: "set_meta_data", kind: flag},
+	}},
+	{keyword: "docker", module: "20035", later: true, inputs: []input{command}},
+	{keyword: "upload_artifact", module: "20018", later: true, inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
+	{keyword: "download_artifact", later: true, inputs: []input{{name: "url", required: true}}},
+	{keyword: "download_file", module: "20061", later: true, inputs: []input{{name: "name", required: true}}},
+	{keyword: "upload_obs", module: "20057", later: true, inputs: []input{
+		{name: "artifact_path"}, {name: "bucket_name", required: true}, {name: "obs_directory"}, {name: "artifact_dest_name"},
+		{name: "upload_directory", kind: flag}, {name: "headers", kind: mapping},
+	}},
+}
+
+// notYet is what the user reads about a step that only a later version can run.
+func (a action) notYet() string {
+	return "this version cannot run " + a.keyword + " steps yet; an sh step can do the same with the tools of the machine"
+}
+
+// input returns the description of an input; false when the action has none of that name.
+func (a action) input(name string) (input, bool) {
+	if name == ignoreFail {
+		return input{name: ignoreFail, kind: flag}, true
+	}
+	for _, in := range a.inputs {
+		if in.name == name {
+			return in, true
+		}
+	}
+	return input{name: name}, a.others
+}
+
+// inputNames returns the names of all inputs.
+func (a action) inputNames() []string {
+	names := []string{ignoreFail}
+	for _, in := range a.inputs {
+		names = append(names, in.name)
+	}
+	return names
+}
+
+// actionOf returns the action of a keyword.
+func actionOf(keyword string) (action, bool) {
+	i := slices.IndexFunc(actions, func(a action) bool { return a.keyword == keyword })
+	if i < 0 {
+		return action{}, false
+	}
+	return actions[i], true
+}
+
+// keywords returns those of all actions.
+func keywords() []string {
+	words := make([]string, len(actions))
+	for i, a := range actions {
+		words[i] = a.keyword
+	}
+	return words
+}
+
+// moduleOf returns the action of a module id: the vendor's, Atelier's own, or the bare keyword.
+func moduleOf(id string) (action, bool) {
+	name := strings.TrimSuffix(id, ".action")
+	number, vendors := strings.CutPrefix(name, "devcloud2018.codeci_action_")
+	keyword := strings.TrimPrefix(name, "local.codeci_action_")
+	for _, a := range actions {
+		if vendors && a.module == number && number != "" || a.keyword == keyword {
+			return a, true
+		}
+	}
+	return action{}, false
+}
+
+// Steps knows which steps an ACTION job may have. It implements build.Steps.
+type Steps struct{}
+
+// CheckStep returns a fault.Invalid error when no action has the step's module id, or a property has the wrong type.
+func (Steps) CheckStep(step build.ActionStep) error {
+	if _, ok := moduleOf(step.ModuleID); !ok {
+		return fault.Field("module_id", "found %s; known are the vendor's published ids, and local.codeci_action_<keyword>.action with one of %s",
+			shown(step.ModuleID), strings.Join(slices.Sorted(slices.Values(keywords())), ", "))
+	}
+	for _, name := range []string{"command", "image"} {
+		if _, _, err := textProperty(step, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// textProperty returns a property that is a text, and whether it is there.
+func textProperty(step build.ActionStep, name string) (string, bool, error) {
+	value, ok := step.Properties[name]
+	if !ok || value == nil {
+		return "", false, nil
+	}
+	s, ok := value.(string)
+	if !ok {
+		return "", false, fault.Field("properties."+name, "must be a text, found %s", shown(fmt.Sprint(value)))
+	}
+	return s, true, nil
+}

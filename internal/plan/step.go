@@ -1,0 +1,217 @@
+package plan
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"atelier/internal/build"
+)
+
+// steps reads the stages and, when no step of theirs downloads code, puts the job's repository before them.
+func (r *reader) steps(steps entry) {
+	before := len(r.problems)
+	stages := make(map[string]entry)
+	for _, e := range r.mapping(steps.value, steps.path, "a map with the keys "+stagePrepare+" and "+stageBuild) {
+		switch e.key {
+		case stagePrepare, stageBuild:
+			stages[e.key] = e
+		case "POST_BUILD":
+			r.report(e.at, e.path, "there is no such stage; write these steps at the end of %s", stageBuild)
+		default:
+			r.unknown(e, []string{stagePrepare, stageBuild})
+		}
+	}
+	count := 0
+	for _, stage := range []string{stagePrepare, stageBuild} {
+		if e, ok := stages[stage]; ok {
+			list := r.list(e.value, e.path, "steps")
+			for i, n := range list {
+				r.step(stage, at(n, index(e.path, i)))
+			}
+			count += len(list)
+		}
+	}
+	switch {
+	case len(r.problems) > before:
+		return
+	case count == 0:
+		r.report(steps.at, steps.path, "has no steps")
+	case count > build.MaxSteps:
+		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
+	}
+	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil })
+	if !downloads && r.in.Source.URL != "" {
+		r.plan.Steps = slices.Insert(r.plan.Steps, 0, r.in.ownCheckout())
+	}
+}
+
+// step reads one element of a stage: a keyword, alone or with its settings.
+func (r *reader) step(stage string, item entry) {
+	n := r.follow(item.value)
+	if n.Kind == yaml.ScalarNode && !isNull(n) {
+		r.keyword(stage, entry{key: n.Value, at: n, value: &yaml.Node{Kind: yaml.MappingNode, Line: n.Line, Column: n.Column}, path: join(item.path, n.Value)})
+		return
+	}
+	entries := r.mapping(n, item.path, "a keyword with its settings")
+	if len(entries) > 1 {
+		r.report(entries[1].at, item.path, "has the keywords %s and %s; each step is an element of its own", entries[0].key, entries[1].key)
+	}
+	for _, e := range entries {
+		if isNull(r.follow(e.value)) {
+			e.value = &yaml.Node{Kind: yaml.MappingNode, Line: e.at.Line, Column: e.at.Column}
+		}
+		r.keyword(stage, e)
+	}
+}
+
+// keyword reads the settings of a step.
+func (r *reader) keyword(stage string, e entry) {
+	act, ok := actionOf(e.key)
+	if !ok {
+		r.unknown(e, keywords())
+		return
+	}
+	before := len(r.problems)
+	stages := act.stages
+	if len(stages) == 0 {
+		stages = []string{stageBuild}
+	}
+	if !slices.Contains(stages, stage) {
+		r.report(e.at, e.path, "cannot stand in %s, only in %s", stage, strings.Join(stages, " and "))
+	}
+	step := Step{Keyword: act.keyword, Name: act.keyword}
+	inputs := entry{at: e.at, path: e.path + ".inputs", value: &yaml.Node{Kind: yaml.MappingNode, Line: e.at.Line, Column: e.at.Column}}
+	for _, setting := range r.mapping(e.value, e.path, "a map with the keys name, image and inputs") {
+		switch setting.key {
+		case "name":
+			r.name(setting, &step)
+		case "image":
+			r.image(setting, &step)
+		case "inputs":
+			if !isNull(r.follow(setting.value)) {
+				inputs = setting
+			}
+		default:
+			if _, isInput := act.input(setting.key); isInput && !act.others {
+				r.report(setting.at, setting.path, "belongs below inputs")
+			} else {
+				r.unknown(setting, []string{"name", "image", "inputs"})
+			}
+		}
+	}
+	values := r.inputs(act, inputs)
+	if len(r.problems) > before {
+		return
+	}
+	if act.later {
+		r.report(e.at, e.path, "%s", act.notYet())
+		return
+	}
+	step.IgnoreFail = values[ignoreFail].text == "true"
+	if act.keyword == "checkout" {
+		step.Checkout = r.checkout(e, values)
+	} else {
+		step.Script = &Script{Command: values["command"].text}
+	}
+	r.plan.Steps = append(r.plan.Steps, step)
+}
+
+func (r *reader) name(e entry, step *Step) {
+	name, ok := r.expanded(e)
+	if !ok || name == "" {
+		return
+	}
+	if why := build.CheckStepName(name); why != "" {
+		r.report(e.value, e.path, "%s", why)
+		return
+	}
+	step.Name = name
+}
+
+// catalogue begins the name of an image that the installation provides; everything else is an image's full address.
+const catalogue = "cloudbuild@"
+
+var imageName = regexp.MustCompile(`^(cloudbuild@)?[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}$`)
+
+func (r *reader) image(e entry, step *Step) {
+	image, ok := r.expanded(e)
+	switch {
+	case !ok || image == "":
+	case !imageName.MatchString(image) && !unresolved(image):
+		r.report(e.value, e.path, "must be cloudbuild@<tool and version> or the address of an image, found %s", shown(image))
+	default:
+		step.Image = image
+	}
+}
+
+// value is an input as it stands in the file, with references replaced.
+type value struct {
+	entry
+	text string
+}
+
+// inputs reads the inputs of a step. Lists and maps are only checked: no step that this version runs has one.
+func (r *reader) inputs(act action, inputs entry) map[string]value {
+	values := make(map[string]value)
+	for _, e := range r.mapping(inputs.value, inputs.path, "a map") {
+		in, known := act.input(e.key)
+		switch {
+		case !known && (e.key == "name" || e.key == "image"):
+			r.report(e.at, e.path, "stands beside inputs, not below it")
+		case !known:
+			r.unknown(e, act.inputNames())
+		default:
+			if text, ok := r.input(in, act, e); ok {
+				values[e.key] = value{e, text}
+			}
+		}
+	}
+	for _, in := range act.inputs {
+		given := slices.ContainsFunc(inputs.value.Content, func(n *yaml.Node) bool { return n.Value == in.name })
+		if v, ok := values[in.name]; in.required && (ok && strings.TrimSpace(v.text) == "" && in.kind == text || !ok && !given) {
+			r.report(inputs.at, inputs.path+"."+in.name, "is missing")
+		}
+	}
+	return values
+}
+
+// input reads one input.
+func (r *reader) input(in input, act action, e entry) (string, bool) {
+	switch {
+	case in.kind == texts:
+		for i, n := range r.list(e.value, e.path, "texts") {
+			r.expanded(at(n, index(e.path, i)))
+		}
+		return "", true
+	case in.kind == mapping:
+		r.mapping(e.value, e.path, "a map")
+		return "", true
+	case act.others && in.name != command.name && in.name != ignoreFail:
+		return "", true // nothing is known of it
+	case in.name == command.name:
+		raw, ok := r.scalar(e.value, e.path)
+		return r.scope.expand(raw), ok // what stays is the shell's
+	}
+	s, ok := r.expanded(e)
+	if !ok || s == "" {
+		return s, ok
+	}
+	switch in.kind {
+	case flag:
+		if lower := strings.ToLower(s); in.name != ignoreFail && lower != "true" && lower != "false" {
+			r.report(e.value, e.path, "must be true or false, found %s", shown(s))
+			return "", false
+		}
+		return strings.ToLower(s), true
+	case number:
+		if n, err := strconv.Atoi(s); err != nil || n < 1 || n > 1_000_000 {
+			r.report(e.value, e.path, "must be a whole number of 1 or more, found %s", shown(s))
+			return "", false
+		}
+	}
+	return s, true
+}
