@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"atelier/internal/build"
 	"atelier/internal/iam"
 	"atelier/internal/logs"
@@ -43,18 +45,18 @@ const (
 	MaxHeaderBytes = 1 << 20
 )
 
-// New returns the API as a handler.
+// New returns the API as a handler. Many of the vendor's paths overlap, such as /v3/jobs/{job_id}/copy and
+// /v3/{project_id}/jobs/config, which [http.ServeMux] refuses; the router takes the path whose first fixed segment matches.
 func New(parts Parts) http.Handler {
 	a := &API{Parts: parts}
 	a.finished.epoch, a.finished.check = parts.Epoch, parts.Builds.Check
-	mux := http.NewServeMux()
+	mux := chi.NewRouter()
 	for _, o := range a.operations() {
-		mux.Handle(o.method+" "+o.path, a.handler(o))
+		mux.Method(o.method, o.path, a.handler(o))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		// Known paths with another method come here too: the vendor's gateway knows an API by both.
-		a.writeError(w, r, errNoSuchAPI, nil, buildError)
-	})
+	unknown := func(w http.ResponseWriter, r *http.Request) { a.writeError(w, r, errNoSuchAPI, nil, buildError) }
+	mux.NotFound(unknown)
+	mux.MethodNotAllowed(unknown) // the vendor's gateway knows an API by its method too
 	return a.gateway(mux)
 }
 
@@ -99,7 +101,7 @@ func (a *API) gateway(next http.Handler) http.Handler {
 		case headerSize(r.Header) > maxHeader:
 			a.writeError(w, r, errLongHeader, nil, buildError)
 		case !isClean(r.URL.Path):
-			// The mux would answer with a redirect, which SDKs do not follow, and in HTML.
+			// What a client signs is the path as it stands, so there is one way to write it.
 			a.writeError(w, r, errNoSuchAPI, nil, buildError)
 		default:
 			next.ServeHTTP(w, r)

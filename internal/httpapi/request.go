@@ -85,7 +85,11 @@ func (d decoder) decode(r *http.Request, body []byte, v reflect.Value) error {
 	}
 	for _, f := range d.fields {
 		if f.inPath {
-			if err := v.Field(f.index).Addr().Interface().(parser).parse(f.name, r.PathValue(f.name)); err != nil {
+			value := r.PathValue(f.name)
+			if r.URL.RawPath != "" { // the router matched the path as it was sent
+				value, _ = url.PathUnescape(value) // the server has parsed it once
+			}
+			if err := v.Field(f.index).Addr().Interface().(parser).parse(f.name, value); err != nil {
 				return err
 			}
 			continue

@@ -60,6 +60,7 @@ type Server struct {
 	engine *engine.Engine
 	http   *http.Server
 	listen net.Listener
+	scheme string
 	served chan error
 	sweep  context.CancelFunc
 	swept  chan struct{}
@@ -157,9 +158,13 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", s.config.Listen, err)
 	}
-	s.listen = listener
-	if s.http.TLSConfig, err = tlsConfig(s.config); err != nil {
+	certificates, err := tlsConfig(s.config)
+	if err != nil {
 		return errors.Join(err, listener.Close())
+	}
+	s.listen, s.scheme = listener, "http"
+	if certificates != nil {
+		s.listen, s.scheme = tls.NewListener(listener, certificates), "https"
 	}
 	if err := s.engine.Start(ctx); err != nil {
 		return errors.Join(fmt.Errorf("start the engine: %w", err), listener.Close())
@@ -167,28 +172,18 @@ func (s *Server) Start(ctx context.Context) error {
 	var sweeping context.Context
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
 	go s.sweepUntil(sweeping)
-	go func() {
-		if s.http.TLSConfig != nil {
-			s.served <- s.http.Serve(tls.NewListener(listener, s.http.TLSConfig))
-			return
-		}
-		s.served <- s.http.Serve(listener)
-	}()
+	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }
 
 // URL returns the address of the running server.
 func (s *Server) URL() string {
-	scheme := "http"
-	if s.http.TLSConfig != nil {
-		scheme = "https"
-	}
 	addr := s.listen.Addr().(*net.TCPAddr)
 	hostPort := addr.String()
 	if addr.IP.IsUnspecified() {
 		hostPort = net.JoinHostPort("localhost", fmt.Sprint(addr.Port))
 	}
-	return scheme + "://" + hostPort
+	return s.scheme + "://" + hostPort
 }
 
 // Failed receives the error of a server that stopped answering by itself.
