@@ -46,8 +46,9 @@ func main() {
 	flag.IntVar(&b.records, "records", 1_000_000, "records in the large database")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, &b, *only); err != nil {
+	err := run(ctx, &b, *only)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -73,9 +73,7 @@ func (b *bench) recordServer(ctx context.Context, name string, n int) (*recordSe
 	if _, err := s.runBuild(ctx, job); err != nil {
 		return nil, err
 	}
-	if err := s.stop(); err != nil {
-		return nil, err
-	}
+	s.stop()
 	if err := s.copyRecords(ctx, job, n); err != nil {
 		return nil, err
 	}

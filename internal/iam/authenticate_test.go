@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func TestTamperedRequests(t *testing.T) {
 		r := sign()
 		r.RemoteAddr = name + ":1" // a source each, so that none is locked
 		_, err := b.BySignature(t.Context(), r, change(r))
-		if e, _ := err.(*iam.AuthError); e == nil || e.Reason != iam.Unproven || e.Message != wrongSignature {
+		if e, _ := errors.AsType[*iam.AuthError](err); e == nil || e.Reason != iam.Unproven || e.Message != wrongSignature {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -316,7 +317,7 @@ func TestAuthenticate(t *testing.T) {
 			t.Parallel()
 			c, err := b.Authenticate(t.Context(), tt.r, nil)
 			if tt.err != "" {
-				if e, _ := err.(*iam.AuthError); e == nil || e.Reason != iam.Unproven || e.Message != tt.err {
+				if e, _ := errors.AsType[*iam.AuthError](err); e == nil || e.Reason != iam.Unproven || e.Message != tt.err {
 					t.Errorf("error = %v, want %q", err, tt.err)
 				}
 				return

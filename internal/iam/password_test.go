@@ -18,9 +18,15 @@ func TestPasswordHashes(t *testing.T) {
 		stored, password string
 		want             bool
 	}{
-		{hash, "correct horse", true}, {hash, "Correct horse", false}, {hash, "", false}, {hash, "correct horse\x00", false},
-		{foreign, "correct horse", true}, {foreign, "Correct horse", false},
-		{noPassword, "", false}, {noPassword, "x", false}, {noPassword, strings.Repeat("x", 1<<20), false},
+		{hash, "correct horse", true},
+		{hash, "Correct horse", false},
+		{hash, "", false},
+		{hash, "correct horse\x00", false},
+		{foreign, "correct horse", true},
+		{foreign, "Correct horse", false},
+		{noPassword, "", false},
+		{noPassword, "x", false},
+		{noPassword, strings.Repeat("x", 1<<20), false},
 	} {
 		if got, err := comparePassword(tt.stored, tt.password); err != nil || got != tt.want {
 			t.Errorf("comparePassword(%.40q, %.20q) = %v, %v", tt.stored, tt.password, got, err)

@@ -121,7 +121,7 @@ func TestWhateverIsWrongAboutALoginIsToldInOneText(t *testing.T) {
 	for name, req := range tests {
 		n++
 		_, _, err := b.Issue(ctx, req, fmt.Sprintf("198.51.100.%d", n)) // a source each, so that none is slowed down
-		e, _ := err.(*iam.AuthError)
+		e, _ := errors.AsType[*iam.AuthError](err)
 		if e == nil || e.Reason != iam.Unproven || e.Message != wrongLogin || !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: error %v", name, err)
 		}
@@ -403,7 +403,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		err := try(req, here)
 		wantRefused(t, err, iam.Throttled, "Try again in")
 		wantKind(t, err, fault.Limit, "")
-		if e, _ := err.(*iam.AuthError); e == nil || e.RetryAfter != time.Second {
+		if e, _ := errors.AsType[*iam.AuthError](err); e == nil || e.RetryAfter != time.Second {
 			t.Errorf("retry after %v", err)
 		}
 	}

@@ -108,8 +108,8 @@ func (l *Log) Close() error {
 	l.buf = l.newLine(nil)
 	_ = l.write(nil) // remembers its error
 	l.closed = true
-	l.failed(l.file.Sync())
-	l.failed(l.file.Close())
+	_ = l.failed(l.file.Sync())
+	_ = l.failed(l.file.Close())
 	return l.err
 }
 

@@ -98,6 +98,9 @@ func TestFilesAreSpreadAndPrivate(t *testing.T) {
 	ok(t, log.Info("hello"))
 	modes := map[string]fs.FileMode{}
 	ok(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		info, err := d.Info()
 		name, _ := filepath.Rel(dir, path)
 		modes[name] = info.Mode()

@@ -41,31 +41,30 @@ func (s *Store) Read(id build.RecordID, offset int64, limit int, final bool) (ch
 		return nil, 0, fault.Field("offset", "must be 0 or more, found %d", offset)
 	}
 	limit = min(max(limit, utf8.UTFMax), maxChunk)
-	chunk, _, err = s.readAt(id, offset, offset+int64(limit), final)
+	chunk, err = s.readAt(id, offset, offset+int64(limit), final)
 	return chunk, offset + int64(len(chunk)), err
 }
 
-// readAt returns the bytes from start to end, as far as they exist, without an incomplete character at the end, and the size of
-// the log. The last character of a final log may be incomplete.
-func (s *Store) readAt(id build.RecordID, start, end int64, final bool) (chunk []byte, size int64, err error) {
+// readAt returns the bytes from start to end, as far as they exist, without an incomplete character at the end. The last character of a final log may be incomplete.
+func (s *Store) readAt(id build.RecordID, start, end int64, final bool) ([]byte, error) {
 	file, size, err := s.open(id)
 	if file == nil || err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer file.Close()
 	if start >= min(end, size) {
-		return nil, size, nil
+		return nil, nil
 	}
-	chunk = make([]byte, min(end, size)-start)
+	chunk := make([]byte, min(end, size)-start)
 	n, err := file.ReadAt(chunk, start)
-	if err != nil && err != io.EOF {
-		return nil, 0, fmt.Errorf("read a log: %w", err)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read a log: %w", err)
 	}
 	chunk = chunk[:n]
 	if !final || start+int64(n) < size {
 		chunk = chunk[:n-incomplete(chunk)]
 	}
-	return chunk, size, nil
+	return chunk, nil
 }
 
 // Reader returns a log as it is now. It has an end, also when the build goes on; a log that does not exist is empty.

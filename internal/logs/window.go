@@ -35,7 +35,7 @@ func (s *Store) Window(id build.RecordID, w Window, final bool) (Part, error) {
 	if w.End > 0 {
 		end = min(end, w.End)
 	}
-	text, _, err := s.readAt(id, w.Start, end, final)
+	text, err := s.readAt(id, w.Start, end, final)
 	if err != nil {
 		return Part{}, err
 	}
@@ -53,7 +53,7 @@ func (s *Store) lastLines(id build.RecordID, w Window, final bool) (Part, error)
 		end = min(end, w.End)
 	}
 	start := max(w.Start, end-maxChunk)
-	text, _, err := s.readAt(id, start, end, final)
+	text, err := s.readAt(id, start, end, final)
 	if err != nil {
 		return Part{}, err
 	}

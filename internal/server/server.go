@@ -154,7 +154,7 @@ func (s *Server) IAM() *iam.Service { return s.iam }
 
 // Start begins to run builds and to answer.
 func (s *Server) Start(ctx context.Context) error {
-	listener, err := net.Listen("tcp", s.config.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen %s: %w", s.config.Listen, err)
 	}

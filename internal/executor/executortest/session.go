@@ -2,6 +2,7 @@ package executortest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -160,7 +161,7 @@ func testCheckout(t *testing.T, make Maker) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		step := plan.Step{Checkout: &plan.Checkout{URL: app.URL(), Branch: "main"}}
-		if _, err := open(t, e).session.Run(ctx, step, io.Discard); err != context.Canceled {
+		if _, err := open(t, e).session.Run(ctx, step, io.Discard); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})

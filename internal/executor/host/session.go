@@ -33,7 +33,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 			return executor.Result{}, err
 		}
 	}
-	if info, err := os.Lstat(s.path("workspace")); err != nil || !info.IsDir() {
+	if !isDir(s.path("workspace")) {
 		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
 	}
 	switch {
@@ -160,4 +160,9 @@ func (s *session) Close(ctx context.Context) error {
 		failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
 	}
 	return failed
+}
+
+func isDir(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }

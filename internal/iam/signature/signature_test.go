@@ -213,7 +213,8 @@ func TestWhatClientsSign(t *testing.T) {
 				"\n\naccept;content-length;content-type;host;user-agent;x-sdk-date\n" + sha("{}"),
 		},
 		{
-			"a token beside it", "GET " + path, "", []string{"X-Auth-Token", "t"},
+			"a token beside it", "GET " + path, "",
+			[]string{"X-Auth-Token", "t"},
 			"host;x-auth-token;x-sdk-date",
 			start + "\nhost:" + host + "\nx-auth-token:t\nx-sdk-date:" + date + "\n\nhost;x-auth-token;x-sdk-date\n" + nothing,
 		},
@@ -230,7 +231,8 @@ func TestWhatClientsSign(t *testing.T) {
 			"x-sdk-date", start + "a=3&a-=1&a%3D=2\nx-sdk-date:" + date + "\n\nx-sdk-date\n" + nothing,
 		},
 		{
-			"several values of one header", "GET " + path, "", []string{"X-A", "two ", "X-A", " one"},
+			"several values of one header", "GET " + path, "",
+			[]string{"X-A", "two ", "X-A", " one"},
 			"x-a;x-sdk-date", start + "\nx-a:one\nx-a:two\nx-sdk-date:" + date + "\n\nx-a;x-sdk-date\n" + nothing,
 		},
 		{
@@ -242,7 +244,8 @@ func TestWhatClientsSign(t *testing.T) {
 			"x-sdk-date", "GET\n/v1/a%2Fb/~c%2A/\n\nx-sdk-date:" + date + "\n\nx-sdk-date\n" + nothing,
 		},
 		{
-			"the hash of the body said in a header", "PUT " + path, "{}", []string{"Content-Length", length, "X-Sdk-Content-Sha256", sha("{}")},
+			"the hash of the body said in a header", "PUT " + path, "{}",
+			[]string{"Content-Length", length, "X-Sdk-Content-Sha256", sha("{}")},
 			"x-sdk-date", "PUT\n/v1/job/list/\n\nx-sdk-date:" + date + "\n\nx-sdk-date\n" + sha("{}"),
 		},
 		{

@@ -231,4 +231,3 @@ func (s *Server) NewRepository(name string) *sourcetest.Repository {
 	s.t.Helper()
 	return sourcetest.New(s.t, filepath.Join(s.Config.FileRepositories[0], name))
 }
-

@@ -152,7 +152,11 @@ func testAccounts(t *testing.T, open Opener) {
 		t.Parallel()
 		s := peopled(t, open)
 		for _, ref := range []iam.UserRef{
-			{}, {ID: "none"}, {Name: "dev"}, {Name: "Dev", Domain: iam.Ref{Name: "acme"}}, {Name: "dev", Domain: iam.Ref{ID: "d1", Name: "other"}},
+			{},
+			{ID: "none"},
+			{Name: "dev"},
+			{Name: "Dev", Domain: iam.Ref{Name: "acme"}},
+			{Name: "dev", Domain: iam.Ref{ID: "d1", Name: "other"}},
 			{Name: "dev' OR '1'='1", Domain: iam.Ref{Name: "acme"}},
 		} {
 			_, err := s.Account(t.Context(), ref)
@@ -449,8 +453,15 @@ func testProjects(t *testing.T, open Opener) {
 			user, project string
 			want          []iam.Membership
 		}{
-			{worker.ID, "", ofWorker}, {worker.ID, "p1", ofWorker}, {worker.ID, "p2", nil}, {worker.ID, "none", nil},
-			{admin.ID, "", ofAdmin}, {admin.ID, "p2", ofAdmin[1:]}, {rival.ID, "p1", nil}, {"d2-admin", "", nil}, {"none", "", nil},
+			{worker.ID, "", ofWorker},
+			{worker.ID, "p1", ofWorker},
+			{worker.ID, "p2", nil},
+			{worker.ID, "none", nil},
+			{admin.ID, "", ofAdmin},
+			{admin.ID, "p2", ofAdmin[1:]},
+			{rival.ID, "p1", nil},
+			{"d2-admin", "", nil},
+			{"none", "", nil},
 		} {
 			got, err := s.Memberships(ctx, tt.user, tt.project)
 			wantEqual(t, tt.user+" in "+tt.project, got, tt.want, err)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"sync"
@@ -143,7 +144,7 @@ func (s *supervisor) run(c Command) {
 	pid, err := s.start(c)
 	s.began <- struct{}{}
 	if err != nil {
-		errno, _ := err.(syscall.Errno)
+		errno, _ := errors.AsType[syscall.Errno](err)
 		reply(Refused, uint32(errno))
 		return
 	}

@@ -8,9 +8,12 @@ import (
 
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string][]int{"": nil, "7": {7}, "12 345 ": {12, 345}} {
-		if diff := cmp.Diff(want, numbers([]byte(text))); diff != "" {
-			t.Errorf("numbers(%q): %s", text, diff)
+	for _, tt := range []struct {
+		text string
+		want []int
+	}{{"", nil}, {"7", []int{7}}, {"12 345 ", []int{12, 345}}} {
+		if diff := cmp.Diff(tt.want, numbers([]byte(tt.text))); diff != "" {
+			t.Errorf("numbers(%q): %s", tt.text, diff)
 		}
 	}
 }
