@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/console"
 	"atelier/internal/engine"
 	"atelier/internal/executor/host"
 	"atelier/internal/fault"
@@ -110,9 +111,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout,
 	})
 	s.http = &http.Server{
-		Handler: httpapi.New(httpapi.Parts{
+		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
-		}),
+		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
@@ -120,6 +121,17 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
 	}
 	return s, nil
+}
+
+// withConsole gives the console its few paths and the API all others, as they were sent.
+func withConsole(pages, api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Serves(r.URL.Path) {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // Parts are the database and what works on it alone. The administration commands need no more.
