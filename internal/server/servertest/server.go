@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
 	codeartsbuild "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
 	"atelier/internal/iam"
 	"atelier/internal/iam/signature"
@@ -230,4 +232,18 @@ func (s *Server) Call(user User, method, path, body string) Answer {
 func (s *Server) NewRepository(name string) *sourcetest.Repository {
 	s.t.Helper()
 	return sourcetest.New(s.t, filepath.Join(s.Config.FileRepositories[0], name))
+}
+
+// MakeTask creates a build task of the developer's with one shell step and no repository, and returns its id.
+func (s *Server) MakeTask(name, command string) string {
+	s.t.Helper()
+	arch := map[string]string{"amd64": "x86-64", "arm64": "arm"}[runtime.GOARCH]
+	made, err := s.Client(s.Developer).CreateNewJob(&model.CreateNewJobRequest{Body: &model.CreateBuildJobRequestBody{
+		JobName: name, ProjectId: s.Project, Arch: arch,
+		Steps: []model.CreateBuildJobSteps{{ModuleId: "sh", Name: "Run", Properties: map[string]any{"command": command}}},
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return *made.Result.JobId
 }
