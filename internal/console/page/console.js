@@ -121,13 +121,14 @@ async function build(job, number) {
   stop.addEventListener("click", () => attempt(() => api(path + "/stop", {})));
   view.replaceChildren(element("h1", {}, "Build ", element("span", {}, "#" + number), " of ", link("#/" + job, "this task")), facts, stop, log);
   for (let offset = 0; ;) {
-    const { result: part } = await api(path + "/real-time-log?offset=" + offset);
+    // In this order: the log of a build that is over is complete.
     const { result: record } = await api(path + "/record-info");
+    const { result: part } = await api(path + "/real-time-log?offset=" + offset);
     log.append(part.content);
     offset = part.offset;
     describe(facts, record);
     stop.hidden = !["QUEUED", "RUNNING"].includes(record.status);
-    if (!part.has_more_data) return;
+    if (!part.has_more_data && stop.hidden) return;
     if (part.content === "") await pause(500);
   }
 }
