@@ -2,6 +2,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"atelier/internal/build"
@@ -59,6 +61,7 @@ type Server struct {
 	logs   *logs.Store
 	iam    *iam.Service
 	engine *engine.Engine
+	host   *host.Executor
 	http   *http.Server
 	listen net.Listener
 	scheme string
@@ -72,7 +75,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s := &Server{config: c, served: make(chan error, 1), swept: make(chan struct{})}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.closeStores())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
@@ -83,6 +86,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	id, err := serverID(c.DataDir)
 	if err != nil {
+		return nil, err
+	}
+	// What is wrong with the address comes out before anything is stored. Who calls already waits for Start.
+	if err := s.takeAddress(ctx); err != nil {
 		return nil, err
 	}
 	parts, err := OpenParts(ctx, c)
@@ -98,13 +105,13 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := host.New(host.Config{Dir: filepath.Join(c.DataDir, "builds"), Source: git, Path: os.Getenv("PATH")})
+	s.host, err = host.New(host.Config{Dir: filepath.Join(c.DataDir, "builds"), Source: git, Path: os.Getenv("PATH")})
 	if err != nil {
 		return nil, err
 	}
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: steps, Slots: c.Slots, Timeout: c.BuildTimeout, Zone: c.Zone,
+		Executor: s.host, Slots: c.Slots, Timeout: c.BuildTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,
@@ -143,43 +150,47 @@ type Parts struct {
 
 // OpenParts opens the database and the key that seals secrets in it.
 func OpenParts(ctx context.Context, c Config) (Parts, error) {
-	keyFile, database := c.KeyFile, c.Database
-	if keyFile == "" {
-		keyFile = filepath.Join(c.DataDir, "secret.key")
-	}
-	if database == "" {
-		database = "sqlite:" + filepath.Join(c.DataDir, "atelier.db")
-	}
-	sealer, err := secret.Open(keyFile)
+	sealer, err := secret.Open(cmp.Or(c.KeyFile, DefaultKeyFile(c.DataDir)))
 	if err != nil {
 		return Parts{}, err
 	}
-	db, err := store.Open(ctx, database)
+	db, err := store.Open(ctx, cmp.Or(c.Database, "sqlite:"+filepath.Join(c.DataDir, "atelier.db")))
 	if err != nil {
 		return Parts{}, err
 	}
 	return Parts{Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region})}, nil
 }
 
+// DefaultKeyFile returns where the key that seals secrets is in a data directory.
+func DefaultKeyFile(dataDir string) string { return filepath.Join(dataDir, "secret.key") }
+
 // IAM returns the users, projects and keys of the server.
 func (s *Server) IAM() *iam.Service { return s.iam }
 
-// Start begins to run builds and to answer.
-func (s *Server) Start(ctx context.Context) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Listen)
-	if err != nil {
-		return fmt.Errorf("--listen %s: %w", s.config.Listen, err)
-	}
+// takeAddress begins to listen, with or without TLS.
+func (s *Server) takeAddress(ctx context.Context) error {
 	certificates, err := tlsConfig(s.config)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	s.listen, s.scheme = listener, "http"
+	s.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("--listen: %s is taken by another program; give another address, or port 0 for a free port", s.config.Listen)
+	}
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	s.scheme = "http"
 	if certificates != nil {
-		s.listen, s.scheme = tls.NewListener(listener, certificates), "https"
+		s.listen, s.scheme = tls.NewListener(s.listen, certificates), "https"
 	}
+	return nil
+}
+
+// Start begins to run builds and to answer.
+func (s *Server) Start(ctx context.Context) error {
 	if err := s.engine.Start(ctx); err != nil {
-		return errors.Join(fmt.Errorf("start the engine: %w", err), listener.Close())
+		return fmt.Errorf("start the engine: %w", err)
 	}
 	var sweeping context.Context
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
@@ -188,7 +199,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// URL returns the address of the running server.
+// URL returns the address of the server.
 func (s *Server) URL() string {
 	addr := s.listen.Addr().(*net.TCPAddr)
 	hostPort := addr.String()
@@ -220,10 +231,18 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 // Close closes a server that was opened but not started.
-func (s *Server) Close() error { return s.closeStores() }
+func (s *Server) Close() error {
+	if s.listen != nil {
+		s.listen.Close()
+	}
+	return s.closeStores()
+}
 
 func (s *Server) closeStores() error {
 	var errs []error
+	if s.host != nil {
+		errs = append(errs, s.host.Close())
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}

@@ -36,6 +36,9 @@ type Config struct {
 	Grace time.Duration
 }
 
+// maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
+const maxSpare = 8
+
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Executor runs builds on the host. It implements [executor.Executor].
@@ -44,7 +47,8 @@ type Executor struct {
 	source *source.Client
 	path   string
 	grace  time.Duration
-	shell  string // with its directory
+	shell  string     // with its directory
+	spare  chan *tree // supervisors between two builds
 
 	// patience is how long a supervisor has for what takes it a moment. One that takes longer was stopped by a step, or waits
 	// for a process that the kernel cannot end.
@@ -71,6 +75,7 @@ func New(config Config) (*Executor, error) {
 	e := &Executor{
 		dir: dir, source: config.Source, path: cmp.Or(config.Path, usualPath),
 		grace: cmp.Or(config.Grace, executor.Grace), patience: 5 * time.Second,
+		spare: make(chan *tree, maxSpare),
 	}
 	if e.shell = e.find("bash"); e.shell == "" {
 		e.shell = e.find("sh")
@@ -112,15 +117,55 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		return nil, fmt.Errorf("make the build's directory: %w", err)
 	}
 	s := &session{executor: e, record: build.Record, dir: dir, env: env}
-	if s.tree, err = startTree(build.Record, e.patience); err != nil {
+	if s.tree, err = e.takeTree(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
 	}
-	for _, name := range []string{"workspace", "home", "tmp"} { // while the supervisor starts
+	for _, name := range []string{"workspace", "home", "tmp"} { // while a new supervisor starts
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
 			return nil, errors.Join(fmt.Errorf("make the build's directory: %w", err), s.Close(ctx))
 		}
 	}
 	return s, nil
+}
+
+// takeTree returns a supervisor that watches nothing.
+func (e *Executor) takeTree() (*tree, error) {
+	for {
+		select {
+		case t := <-e.spare:
+			if t.alive() {
+				return t, nil
+			}
+			_ = t.close() // somebody killed it
+		default:
+			return startTree(e.dir, e.patience)
+		}
+	}
+}
+
+// leaveTree takes a supervisor back whose build is over. The error is that of one that did not end as it should.
+func (e *Executor) leaveTree(t *tree) error {
+	if t.alive() {
+		select {
+		case e.spare <- t:
+			return nil
+		default: // there are enough
+		}
+	}
+	return t.close()
+}
+
+// Close ends the supervisors that no build has. No build may be opened any more.
+func (e *Executor) Close() error {
+	var failed []error
+	for {
+		select {
+		case t := <-e.spare:
+			failed = append(failed, t.close())
+		default:
+			return errors.Join(failed...)
+		}
+	}
 }
 
 // Recover implements [executor.Executor].
@@ -129,12 +174,16 @@ func (e *Executor) Recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the builds that were left behind: %w", err)
 	}
+	// A supervisor whose server was killed ends all that it watches. Only what it does not find has to be looked for.
+	if err := awaitSupervisors(ctx, e.dir, e.patience); err != nil {
+		return err
+	}
 	var failed []error
 	for _, entry := range entries {
 		if !entry.IsDir() {
 			continue
 		}
-		if err := sweep(ctx, entry.Name(), 0, e.patience); err != nil {
+		if err := sweep(ctx, entry.Name(), 0); err != nil {
 			failed = append(failed, fmt.Errorf("end what build %s left behind: %w", entry.Name(), err))
 			continue // its files may still be written to
 		}

@@ -36,6 +36,9 @@ func newExecutor(t testing.TB, repositories string) *Executor {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
 		if entries, err := os.ReadDir(e.dir); err != nil || len(entries) > 0 {
 			t.Errorf("the executor left %v behind, %v", entries, err)
 		}

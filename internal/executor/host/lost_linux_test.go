@@ -244,3 +244,60 @@ func TestUnprivileged(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A supervisor serves one build after another, but none whose supervisor went away or was killed in between.
+func TestSupervisorsAreUsedAgain(t *testing.T) {
+	t.Parallel()
+	e := newExecutor(t, t.TempDir())
+	supervisorOf := func() (pid string) {
+		s := openBuild(t, e)
+		pid = must(t, s, "sleep 1000 & echo $PPID") // what it leaves behind is gone before the next build
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		return strings.TrimSpace(pid)
+	}
+	first := supervisorOf()
+	if again := supervisorOf(); again != first {
+		t.Errorf("the second build has another supervisor: %s, not %s", again, first)
+	}
+	spare := <-e.spare
+	if err := spare.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, spare.control); err != nil { // until it is gone
+		t.Fatal(err)
+	}
+	e.spare <- spare
+	if third := supervisorOf(); third == first {
+		t.Errorf("the third build has the supervisor %s, which was killed", third)
+	}
+}
+
+// What is left of a supervisor that does not end by itself is killed after a while.
+func TestSupervisorLeftBehind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e, err := makeExecutor(dir, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.patience = 50 * time.Millisecond
+	left, err := startTree(e.dir, e.patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := left.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- left.process.Wait() }()
+	if err := e.Recover(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("it ended with %v", err)
+	}
+	left.control.Close()
+	left.output.pipe.Close()
+}

@@ -125,7 +125,9 @@ func (s *session) lost(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), executor.Grace)
 	defer cancel()
 	err := fmt.Errorf("%w: %w", executor.ErrLost, cause)
-	if swept := sweep(ctx, s.record, s.tree.session, s.executor.patience); swept != nil {
+	s.tree.gone = true
+	s.tree.abandon()
+	if swept := sweep(ctx, s.record, s.tree.session); swept != nil {
 		err = errors.Join(err, swept)
 	}
 	return err
@@ -151,8 +153,8 @@ func refusal(errno syscall.Errno) error {
 func (s *session) Close(ctx context.Context) error {
 	var failed error
 	if s.tree != nil {
-		if err := s.tree.close(); err != nil {
-			failed = sweep(ctx, s.record, s.tree.session, s.executor.patience)
+		if err := s.executor.leaveTree(s.tree); err != nil {
+			failed = sweep(ctx, s.record, s.tree.session)
 		}
 		s.tree = nil
 	}

@@ -15,55 +15,62 @@ import (
 )
 
 // sweep ends the processes of a build that no supervisor watches any more: those that carry its marker, and those of a session,
-// if it is not 0. A supervisor of the build is about to end them itself; it has patience to do so. sweep returns when none is
-// left.
-func sweep(ctx context.Context, record string, session int, patience time.Duration) error {
+// if it is not 0. It returns when none is left.
+func sweep(ctx context.Context, record string, session int) error {
+	return endAll(ctx, func(pid int) bool { return belongs(pid, record, session) }, 0)
+}
+
+// awaitSupervisors returns when no supervisor of an executor is left, whose directory is given. After its patience has gone it
+// kills them.
+func awaitSupervisors(ctx context.Context, dir string, patience time.Duration) error {
+	if err := endAll(ctx, func(pid int) bool { return isSupervisor(pid, dir) }, patience); err != nil {
+		return fmt.Errorf("end the supervisors that were left behind: %w", err)
+	}
+	return nil
+}
+
+// endAll returns when no process is left that is meant. It waits with patience, then it kills them.
+func endAll(ctx context.Context, meant func(pid int) bool, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
-		left, err := sweepOnce(record, session, time.Now().After(deadline))
-		if err != nil || left == 0 {
+		found, err := find(meant)
+		if err != nil || len(found) == 0 {
 			return err
+		}
+		if !time.Now().Before(deadline) {
+			for _, pid := range found {
+				kill(pid, meant)
+			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d processes did not end: %w", left, context.Cause(ctx))
+			return fmt.Errorf("%d processes did not end: %w", len(found), context.Cause(ctx))
 		case <-time.After(2 * time.Millisecond): // the end of a stranger's process is no event that can be awaited
 		}
 	}
 }
 
-// sweepOnce kills what it finds, supervisors only if they are to go too, and returns how many it found.
-func sweepOnce(record string, session int, supervisorsToo bool) (found int, err error) {
+// find returns the processes that are meant, other than this one.
+func find(meant func(pid int) bool) (found []int, err error) {
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer proc.Close()
 	names, err := proc.Readdirnames(-1)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		switch {
-		case isSupervisor(pid, record):
-			found++
-			if supervisorsToo {
-				kill(pid, func() bool { return isSupervisor(pid, record) })
-			}
-		case belongs(pid, record, session):
-			found++
-			kill(pid, func() bool { return belongs(pid, record, session) })
+		if pid, err := strconv.Atoi(name); err == nil && pid != os.Getpid() && meant(pid) {
+			found = append(found, pid)
 		}
 	}
 	return found, nil
 }
 
 // kill kills a process if it is still the one that is meant: its id may belong to another one by now.
-func kill(pid int, meant func() bool) {
+func kill(pid int, meant func(pid int) bool) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.3
 		_ = unix.Kill(pid, unix.SIGKILL)
@@ -73,15 +80,15 @@ func kill(pid int, meant func() bool) {
 		return
 	}
 	defer unix.Close(fd)
-	if meant() {
+	if meant(pid) {
 		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 	}
 }
 
-// isSupervisor reports whether a process is the supervisor of the build.
-func isSupervisor(pid int, record string) bool {
+// isSupervisor reports whether a process is a supervisor of the executor whose directory is given.
+func isSupervisor(pid int, dir string) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return err == nil && string(line) == supervisor.Name+"\x00"+record+"\x00"
+	return err == nil && string(line) == supervisor.Name+"\x00"+dir+"\x00"
 }
 
 // belongs reports whether a process carries the build's marker or is of the session. One that has ended does not count.

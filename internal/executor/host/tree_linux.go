@@ -14,12 +14,13 @@ import (
 	"atelier/internal/executor/host/supervisor"
 )
 
-// tree is the server's end of a supervisor, and with it all processes of one build.
+// tree is the server's end of a supervisor, and with it all processes of the build that has it.
 type tree struct {
 	process *exec.Cmd
 	control *os.File
 	output  *output
-	session int // of the command that runs or ran last
+	session int  // of the command that runs or ran last
+	gone    bool // it is not to be used again
 
 	patience time.Duration
 }
@@ -35,8 +36,8 @@ func checkSystem() error {
 	return nil
 }
 
-// startTree starts a supervisor. It does not wait for it: a command may be sent at once.
-func startTree(record string, patience time.Duration) (*tree, error) {
+// startTree starts a supervisor of the executor whose directory is given. It does not wait for it: a command may be sent at once.
+func startTree(dir string, patience time.Duration) (*tree, error) {
 	sockets, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func startTree(record string, patience time.Duration) (*tree, error) {
 
 	t := &tree{control: control, output: &output{pipe: reader, buffer: make([]byte, bufferSize)}, patience: patience}
 	t.process = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{supervisor.Name, record}, Dir: "/", Env: []string{},
+		Path: "/proc/self/exe", Args: []string{supervisor.Name, dir}, Dir: "/", Env: []string{},
 		ExtraFiles:  []*os.File{theirs, writer}, // supervisor.Control, supervisor.Output
 		Stderr:      os.Stderr,                  // of a crash
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
@@ -98,6 +99,21 @@ func (t *tree) wait() (syscall.WaitStatus, error) {
 			return 0, errGone
 		}
 	}
+}
+
+// alive reports whether the supervisor can be used: whether it is there and has said nothing that was not asked for.
+func (t *tree) alive() bool {
+	conn, err := t.control.SyscallConn()
+	if err != nil || t.gone {
+		return false
+	}
+	silent := false
+	err = conn.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		silent = err == syscall.EAGAIN
+		return true
+	})
+	return silent && err == nil
 }
 
 // terminate and kill may be called at any time. That the supervisor is gone is noticed by wait.

@@ -21,13 +21,16 @@ type tree struct {
 	command *exec.Cmd
 	refused error
 	session int
+	gone    bool
 }
 
 var errGone = errors.New("the supervisor of the build is gone")
 
 func checkSystem() error { return nil }
 
-func sweep(context.Context, string, int, time.Duration) error { return nil }
+func sweep(context.Context, string, int) error { return nil }
+
+func awaitSupervisors(context.Context, string, time.Duration) error { return nil }
 
 func startTree(string, time.Duration) (*tree, error) {
 	reader, writer, err := os.Pipe()
@@ -59,6 +62,8 @@ func (t *tree) wait() (syscall.WaitStatus, error) {
 	t.kill()
 	return t.command.ProcessState.Sys().(syscall.WaitStatus), nil
 }
+
+func (t *tree) alive() bool { return !t.gone }
 
 func (t *tree) terminate() { t.signal(syscall.SIGTERM) }
 func (t *tree) kill()      { t.signal(syscall.SIGKILL) }

@@ -1,4 +1,5 @@
-// Package supervisor is the small process that stands between the server and the steps of one build on the host.
+// Package supervisor is the small process that stands between the server and the steps of builds on the host,
+// one build at a time.
 //
 // The server starts its own program again under the name [Name]; the init function of this package then takes over and the
 // program's main never runs. That process adopts every orphan of the steps that it starts, so nothing that a step leaves

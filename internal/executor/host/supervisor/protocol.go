@@ -2,7 +2,8 @@ package supervisor
 
 import "strconv"
 
-// Name is what a process is called, as its argument zero, that is a supervisor. The next argument is the build's record id.
+// Name is what a process is called, as its argument zero, that is a supervisor. The next argument is the directory of
+// the executor that it belongs to.
 const Name = "atelier-supervisor"
 
 // The files that a supervisor inherits.
