@@ -91,8 +91,8 @@ type ActionStep struct {
 	ModuleID   string
 	Name       string
 	Version    string
-	Enable     *bool // nil, which runs, must read back as not given
-	Properties map[string]any
+	Enable     *bool          // nil, which runs, must read back as not given
+	Properties map[string]any // a number is a json.Number, which keeps the digits that the client wrote
 }
 
 // TriggerConfig is a trigger as the client wrote it: a name, and named values.

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// StoppedMessage is what the record of a build says that somebody stopped.
+const StoppedMessage = "The build was stopped."
+
 // Record is what is kept of one build.
 type Record struct {
 	ID             RecordID

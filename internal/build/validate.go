@@ -116,6 +116,9 @@ func validateParameters(p *problems, parameters []Parameter) {
 			p.add(field+".params.name", "%s is defined twice", quote(name))
 		}
 		seen[name] = true
+		if q.Private() && name == BranchParameter {
+			p.add(field+".params.sensitiveVar", "%s cannot be private: the name of the branch stands in every record", BranchParameter)
+		}
 		switch q.Type() {
 		case TypeText, TypeIncrement:
 		case TypeChoice:

@@ -67,6 +67,7 @@ func TestValidate(t *testing.T) {
 		{"parameter type", func(c *Config) { c.Parameters[0] = param("name=a", "type=x") }, "parameters[0].params.type: must be normalparam"},
 		{"default is no choice", func(c *Config) { c.Parameters[0] = choice }, `parameters[0].params.defaultValue: found "x", allowed are: `},
 		{"long default", func(c *Config) { c.Parameters[0] = param("name=a", "defaultValue="+strings.Repeat("x", 8193)) }, "has 8193 characters"},
+		{"private branch", func(c *Config) { c.Parameters[0] = param("name=codeBranch", "sensitiveVar=true") }, "codeBranch cannot be private"},
 		{"short secret", func(c *Config) { c.Parameters[0] = param("name=a", "defaultValue=abc", "sensitiveVar=true") }, "cannot be hidden in a log"},
 		{"trigger", func(c *Config) { c.Triggers[0].Name = "x" }, "triggers[0].name: must be hudson.triggers.TimerTrigger"},
 		{"timeout", func(c *Config) { c.Timeout.Limit = "0" }, "timeout: limit: must be a whole number"},

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"time"
 
 	"atelier/internal/build"
@@ -17,6 +16,9 @@ func (e *Engine) dispatch() {
 		case <-e.quit:
 			return
 		}
+		if e.quitting() { // when a slot becomes free at the same moment, select may not have seen it
+			return
+		}
 		if e.take() {
 			continue
 		}
@@ -30,45 +32,59 @@ func (e *Engine) dispatch() {
 	}
 }
 
+func (e *Engine) quitting() bool {
+	select {
+	case <-e.quit:
+		return true
+	default:
+		return false
+	}
+}
+
 // take leases the next build and begins to run it; the build then has the slot.
 func (e *Engine) take() bool {
-	now := e.Now()
-	lease, ok, err := e.Queue.Lease(e.work, e.Owner, now, now.Add(e.LeaseTime))
-	if err != nil {
+	r, err := e.next()
+	if err != nil && e.work.Err() == nil {
 		e.Log.Error("take a build from the queue", "error", err)
+	}
+	if r == nil {
 		return false
 	}
-	if !ok {
-		return false
-	}
-	r := e.register(lease)
 	e.runs.Go(func() {
-		defer func() {
-			e.forget(r)
-			<-e.slots
-			poke(e.wake) // for the slot
-		}()
 		r.run()
+		e.forget(r)
+		<-e.slots
 	})
 	return true
 }
 
-// register makes a run of a lease, which from now on can be stopped.
-func (e *Engine) register(lease build.Lease) *run {
-	r := &run{Engine: e, record: lease.Record, lease: lease}
-	r.ctx, r.cancel = context.WithCancelCause(e.work)
+// next leases the next build, which from then on can be stopped. It returns nil when there is none.
+func (e *Engine) next() (*run, error) {
+	e.leasing.Lock()
+	defer e.leasing.Unlock()
+	e.mu.Lock()
+	e.stops = make(map[build.RecordID]bool)
+	e.mu.Unlock()
+	now := e.Now()
+	lease, ok, err := e.Queue.Lease(e.work, e.Owner, now, now.Add(e.LeaseTime))
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	stops := e.stops
+	e.stops = nil
+	if err != nil || !ok {
+		return nil, err
+	}
+	r := newRun(e, lease)
 	e.active[lease.Record.ID] = r
-	if _, stopped := e.stops[lease.Record.ID]; stopped || !lease.Record.StopRequestedAt.IsZero() {
-		delete(e.stops, lease.Record.ID)
+	if stops[lease.Record.ID] || !lease.Record.StopRequestedAt.IsZero() {
 		r.cancel(errStopped)
 	}
-	return r
+	return r, nil
 }
 
 func (e *Engine) forget(r *run) {
-	r.cancel(nil)
+	r.release()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.active, r.record.ID)

@@ -1,8 +1,9 @@
 // Package engine runs builds. It takes them from the queue under a lease, makes a plan of each, has an executor run it step by
 // step, and reports every transition before anyone is told of it.
 //
-// The parts, one file each: dispatch.go takes builds, run.go runs one, prepare.go makes its plan, lease.go keeps leases alive and
-// finds lost ones.
+// The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
+// plan, steps.go, which runs its steps, and end.go, which decides how it ends; lease.go keeps leases alive, and lost.go ends
+// the builds that were lost.
 package engine
 
 import (
@@ -25,11 +26,14 @@ type Queue interface {
 	Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error)
 	// Renew extends every lease of owner, and returns what it holds.
 	Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error)
-	// Lost returns the builds of owner, when it begins, and those whose lease has run out.
+	// Lost returns the builds that owner holds, and those whose lease has run out.
 	Lost(ctx context.Context, owner string, now time.Time) ([]build.Lease, error)
+	// Seize gives a lost build to owner, under a new fence. The error is [build.ErrLeaseLost] when it is no more as it was found.
+	Seize(ctx context.Context, lease build.Lease, owner string, until time.Time) (build.Lease, error)
 	// Requeue puts a leased build whose first step has not begun back into the queue.
 	Requeue(ctx context.Context, lease build.Lease) error
-	// Report stores progress. The error is [build.ErrLeaseLost] when the fence is old or the build is over.
+	// Report stores progress. The error is [build.ErrLeaseLost] when the fence is old or the build is over. Except for the end of
+	// the build, what was stored may be reported again.
 	Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error
 	// Steps returns the steps of a build.
 	Steps(ctx context.Context, id build.RecordID) ([]build.Step, error)
@@ -67,18 +71,22 @@ type Engine struct {
 	Parts
 	slots chan struct{} // one token for each build that runs
 	wake  chan struct{} // a build was queued
-
-	work  context.Context // of the builds; ends when they must
-	kill  context.CancelCauseFunc
 	quit  chan struct{} // closed when no more builds are to be taken
-	done  chan struct{} // closed when everything has ended
-	loops sync.WaitGroup
-	runs  sync.WaitGroup
 
-	mu      sync.Mutex
-	active  map[build.RecordID]*run
-	stops   map[build.RecordID]time.Time // asked to stop before this engine knew that it holds them
-	renewed time.Time                    // when the leases were renewed last
+	base   context.Context // of everything; ends last, when nothing more can be stored
+	finish context.CancelFunc
+	work   context.Context // of the builds; ends when they must
+	kill   context.CancelCauseFunc
+	runs   sync.WaitGroup // the builds, and the dispatcher that begins them
+	loops  sync.WaitGroup
+
+	// leasing is held from before a build is leased until it is in active. Who holds it knows that any other build which the
+	// database says is this engine's has been forgotten. It is locked before mu.
+	leasing sync.Mutex
+
+	mu     sync.Mutex
+	active map[build.RecordID]*run
+	stops  map[build.RecordID]bool // asked to stop while a build was being leased, which may be it; nil at other times
 }
 
 // Why a build ends early, as the cause of its context.
@@ -114,11 +122,10 @@ func New(parts Parts) *Engine {
 		slots:  make(chan struct{}, parts.Slots),
 		wake:   make(chan struct{}, 1),
 		quit:   make(chan struct{}),
-		done:   make(chan struct{}),
 		active: make(map[build.RecordID]*run),
-		stops:  make(map[build.RecordID]time.Time),
 	}
-	e.work, e.kill = context.WithCancelCause(context.Background())
+	e.base, e.finish = context.WithCancel(context.Background())
+	e.work, e.kill = context.WithCancelCause(e.base)
 	return e
 }
 
@@ -127,14 +134,17 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Executor.Recover(ctx); err != nil {
 		return err
 	}
-	if err := e.reclaim(ctx, e.Owner); err != nil {
+	if err := e.reclaim(ctx); err != nil {
 		return err
 	}
-	e.renewed = e.Now()
-	e.loops.Go(e.dispatch)
-	e.loops.Go(e.keepLeases)
+	e.runs.Go(e.dispatch)
+	e.loops.Go(func() { e.every(e.LeaseTime/3, e.renew) })
+	e.loops.Go(func() { e.every(e.LeaseTime/3, e.lookForLost) })
 	return nil
 }
+
+// closingTime is how long builds that must end have to do so and to store how.
+const closingTime = executor.Grace + 20*time.Second
 
 // Stop takes no more builds, waits for those that run until ctx ends, then ends them, and returns when all is over.
 // It must be called once, after Start.
@@ -149,18 +159,35 @@ func (e *Engine) Stop(ctx context.Context) {
 	case <-ended:
 	case <-ctx.Done():
 		e.kill(errShutdown)
+		giveUp := time.AfterFunc(closingTime, e.finish)
+		defer giveUp.Stop()
 		<-ended
 	}
-	e.kill(errShutdown)
+	e.finish()
 	e.loops.Wait()
-	close(e.done)
 }
 
-// Done is closed when a stopped engine has ended.
-func (e *Engine) Done() <-chan struct{} { return e.done }
+// every calls do now and then, until the engine ends.
+func (e *Engine) every(pause time.Duration, do func()) {
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			do()
+		case <-e.base.Done():
+			return
+		}
+	}
+}
 
 // Wake implements [build.Engine].
-func (e *Engine) Wake() { poke(e.wake) }
+func (e *Engine) Wake() {
+	select {
+	case e.wake <- struct{}{}:
+	default: // it is about to wake anyway
+	}
+}
 
 // StopBuild implements [build.Engine].
 func (e *Engine) StopBuild(id build.RecordID) {
@@ -168,15 +195,7 @@ func (e *Engine) StopBuild(id build.RecordID) {
 	defer e.mu.Unlock()
 	if r, ok := e.active[id]; ok {
 		r.cancel(errStopped)
-		return
-	}
-	e.stops[id] = e.Now() // it may be on its way from the queue
-}
-
-// poke leaves one token, unless there is one.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+	} else if e.stops != nil {
+		e.stops[id] = true
 	}
 }

@@ -2,14 +2,13 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 	"atelier/internal/logs/mask"
 	"atelier/internal/plan"
 	"atelier/internal/source"
@@ -25,70 +24,70 @@ const (
 // prepared is what is known of a build before its first step.
 type prepared struct {
 	config  build.Config
+	timeout time.Duration
 	params  []plan.Param // the record's, in plain text
 	secrets []string
 	info    build.SourceInfo
 	plan    plan.Plan
 }
 
-// cannotBegin is an error that ends a build before its first step. Its text is for the record.
-type cannotBegin struct{ text string }
-
-func (e *cannotBegin) Error() string { return e.text }
-
-// prepare finds out what a build is to do: its configuration, its commit, its plan, and how long it may run.
+// prepare finds out what a build is to do: its configuration, its commit, its plan, and how long it may run. Errors that a user
+// can do something about are faults.
 func (r *run) prepare() error {
-	ctx, stop := context.WithTimeout(r.ctx, r.PrepareTimeout)
-	defer stop()
-	err := r.prepareWithin(ctx)
-	if err != nil && ctx.Err() != nil && r.ctx.Err() == nil {
-		return &cannotBegin{fmt.Sprintf("The repository could not be read within %s.", r.PrepareTimeout)}
-	}
-	return err
-}
-
-func (r *run) prepareWithin(ctx context.Context) error {
 	p := &r.what
 	p.info = build.SourceInfo{Branch: r.record.Branch, Commit: r.record.Commit}
 	if err := r.openParameters(p); err != nil {
 		return err
 	}
 	r.masker = mask.New(p.secrets)
-	var err error
-	if p.config, err = r.Queue.JobConfig(ctx, r.record.JobID, r.record.JobVersion); err != nil {
+	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
+		p.config, err = r.Queue.JobConfig(ctx, r.record.JobID, r.record.JobVersion)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("read the task's configuration: %w", err)
 	}
-	if r.timeout, err = r.timeoutOf(p.config); err != nil {
+	if p.timeout, err = r.timeoutOf(p.config); err != nil {
 		return err
 	}
-	src, hasSource := p.config.Source()
-	if hasSource {
-		if err := r.resolve(ctx, src, p); err != nil {
-			return err
-		}
+	file, err := r.readSource(p)
+	if err != nil {
+		return err
 	}
-	in := plan.Input{
-		Job: p.config, Params: p.params, System: r.systemParameters(p.info),
+	src, _ := p.config.Source()
+	p.plan, err = plan.New(plan.Input{
+		Job: p.config, File: file, Params: p.params, System: r.systemParameters(p.info),
 		Source: plan.Source{
 			URL: src.URL, Branch: p.info.Branch, Tag: r.record.Tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
 		},
 		Classes: build.Classes,
-	}
-	if r.record.ConfigKind == build.YAML {
-		if in.File, err = r.readBuildFile(ctx, src, p); err != nil {
-			return err
-		}
-	}
-	if p.plan, err = plan.New(in); err != nil {
-		if problems, ok := errors.AsType[plan.Problems](err); ok {
-			return &cannotBegin{problems.Error()}
-		}
+	})
+	if err != nil {
 		return err
 	}
 	for _, w := range p.plan.Warnings {
-		r.note(r.log.Warn, "%s", r.masker.String(w))
+		r.note(r.log.Warn, "%s", r.mask(w))
 	}
 	return checkResource(p.config, p.plan.Resource)
+}
+
+// readSource finds the commit to build, if the task has a repository, and reads the build file, if it is to have one.
+func (r *run) readSource(p *prepared) (*plan.File, error) {
+	src, ok := p.config.Source()
+	if !ok {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.PrepareTimeout)
+	defer cancel()
+	err := r.resolve(ctx, src, p)
+	var file *plan.File
+	if err == nil && r.record.ConfigKind == build.YAML {
+		file, err = r.readBuildFile(ctx, src, p)
+	}
+	if err != nil && ctx.Err() != nil && r.ctx.Err() == nil {
+		err = fault.Wrap(err, fault.Unavailable, "The repository could not be read within %s.", r.PrepareTimeout)
+	}
+	return file, err
 }
 
 // timeoutOf is how long a build of a job may run.
@@ -122,11 +121,11 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 	switch r.record.RefKind {
 	case build.ByTag:
 		if ref.Tag = r.record.Tag; ref.Tag == "" {
-			return &cannotBegin{"The task builds a tag, but the build was started without one. Give scm.build_tag."}
+			return fault.New(fault.Invalid, "The task builds a tag, but the build was started without one. Give scm.build_tag.")
 		}
 	case build.ByCommit:
 		if ref.Commit = r.record.Commit; ref.Commit == "" {
-			return &cannotBegin{"The task builds a commit, but the build was started without one. Give scm.build_commit_id."}
+			return fault.New(fault.Invalid, "The task builds a commit, but the build was started without one. Give scm.build_commit_id.")
 		}
 	default:
 		ref.Branch = r.record.Branch
@@ -138,7 +137,7 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 	if commit.Branch != "" {
 		p.info.Branch = commit.Branch
 	}
-	p.info.Commit, p.info.Message, p.info.Time = commit.ID, r.masker.String(commit.Message), commit.Time
+	p.info.Commit, p.info.Message, p.info.Time = commit.ID, r.mask(commit.Message), commit.Time
 	return nil
 }
 
@@ -150,7 +149,7 @@ func (r *run) readBuildFile(ctx context.Context, src build.Source, p *prepared) 
 			path = v.Value
 		}
 	}
-	p.info.BuildFile = path
+	p.info.BuildFile = r.mask(path)
 	data, err := r.Sources.ReadFile(ctx, src.URL, p.info.Commit, path, maxBuildFile)
 	if err != nil {
 		return nil, err
@@ -186,9 +185,9 @@ func checkResource(config build.Config, res plan.Resource) error {
 	}
 	switch {
 	case res.Type == "custom":
-		return &cannotBegin{fmt.Sprintf("There is no executor pool called %q.", res.Pool)}
+		return fault.New(fault.Invalid, "There is no executor pool called %q.", res.Pool)
 	case arch != "" && arch != hostArch:
-		return &cannotBegin{fmt.Sprintf("No executor has the architecture %s; there is one for %s.", arch, strings.ToUpper(hostArch))}
+		return fault.New(fault.Invalid, "No executor has the architecture %s; there is one for %s.", arch, hostArch)
 	default:
 		return nil
 	}

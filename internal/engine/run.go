@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -21,157 +22,97 @@ type run struct {
 	lease  build.Lease
 	ctx    context.Context // ends when the build must, with the reason as its cause
 	cancel context.CancelCauseFunc
+	expiry *time.Timer  // ends the build before its lease runs out
+	server *slog.Logger // the server's log
 
-	log     *logs.Log
-	masker  *mask.Masker
-	what    prepared
-	timeout time.Duration
-	steps   []build.Step // the preparation, then those of the plan; empty until the build begins
-
-	unreported []build.Step
+	log    *logs.Log // the build's
+	masker *mask.Masker
+	what   prepared
+	began  bool        // the database says that it runs
+	limit  *time.Timer // ends the build when it has run too long; nil until it begins
+	steps  []build.Step
+	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
 }
 
-// What the record of a build says when it did not end by itself.
-const (
-	stoppedMessage  = "The build was stopped."
-	shutdownMessage = "The server was shut down while the build was running. Start the build again."
-	internalMessage = "Internal error. Its details are in the server's log under the record id."
-)
+func newRun(e *Engine, lease build.Lease) *run {
+	record := lease.Record
+	r := &run{Engine: e, record: record, lease: lease, server: e.Log.With("record", record.ID, "job", record.JobID, "number", record.Number)}
+	r.ctx, r.cancel = context.WithCancelCause(e.work)
+	r.expiry = time.AfterFunc(r.untilExpiry(lease.Until), func() { r.cancel(errLeaseLost) })
+	return r
+}
 
-// run takes the build from its lease to a final state, or back into the queue.
-func (r *run) run() {
-	log := r.Log.With("record", r.record.ID, "job", r.record.JobID, "number", r.record.Number)
-	end, err := r.attempt()
-	switch {
-	case errors.Is(err, build.ErrLeaseLost), errors.Is(err, errLeaseLost):
-		// Somebody else decides how the build ends. Nothing of it is left here.
-		log.Warn("the lease of a build was lost")
-	case errors.Is(err, errNotBegun):
-		if err := r.Queue.Requeue(context.WithoutCancel(r.ctx), r.lease); err != nil {
-			log.Error("put a build back into the queue", "error", err)
-		}
-	case err != nil:
-		log.Error("store how a build ended", "state", end.State, "error", err)
-	default:
-		log.Info("build ended", "state", end.State)
+// untilExpiry is how long the build may go on with a lease that lasts until the given moment. The rest of the lease is for its
+// processes to end.
+func (r *run) untilExpiry(end time.Time) time.Duration { return end.Sub(r.Now()) - r.LeaseTime/3 }
+
+// extend lets the build go on with a lease that was renewed.
+func (r *run) extend(until time.Time) { r.expiry.Reset(r.untilExpiry(until)) }
+
+// release frees what the run holds.
+func (r *run) release() {
+	r.cancel(nil)
+	r.expiry.Stop()
+	if r.limit != nil {
+		r.limit.Stop()
 	}
 }
 
-// attempt runs the build and stores how it ended. Before the final state is stored, the log is complete and nothing of the
-// build is left on the executor.
-func (r *run) attempt() (end build.End, err error) {
+// run takes the build from its lease to a final state, or back into the queue. Before that is stored, the log is complete and
+// nothing of the build is left on the executor.
+func (r *run) run() {
+	end, fate := r.judge(r.guarded(r.perform))
+	err := r.guarded(func() error { return r.settle(&end, fate) })
+	switch {
+	case errors.Is(err, build.ErrLeaseLost):
+		r.server.Warn("the lease of a build was lost") // nothing of it is left here
+	case err != nil:
+		r.server.Error("store what became of a build", "state", end.State, "error", err)
+	case fate == ends:
+		r.server.Info("build ended", "state", end.State)
+	}
+}
+
+// guarded does something. A panic is an error.
+func (r *run) guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.Log.Error("panic in a build", "record", r.record.ID, "panic", p, "stack", string(debug.Stack()))
-			end, err = r.finish(build.End{State: r.failure(), Error: internalMessage})
+			r.server.Error("panic in a build", "panic", r.mask(fmt.Sprint(p)), "stack", string(debug.Stack()))
+			err = errors.New("panic")
 		}
 	}()
+	return do()
+}
+
+// perform does everything that the build consists of. The error is why it did not succeed.
+func (r *run) perform() (err error) {
 	if r.log, err = r.Logs.Append(r.record.ID); err != nil {
-		r.Log.Error("open the log of a build", "record", r.record.ID, "error", err)
-		return r.finish(build.End{State: build.Unschedulable, Error: "The log of the build cannot be written."})
+		return fmt.Errorf("%w: %w", logs.ErrWrite, err)
 	}
 	r.note(r.log.Info, "Build %d (%s) of task %s, started by %s.", r.record.Number, r.record.DailyNumber, r.record.JobName, r.record.UserName)
 	for _, w := range r.record.Warnings {
 		r.note(r.log.Warn, "%s", w)
 	}
 	if err := r.prepare(); err != nil {
-		return r.refuse(err)
+		return err
 	}
-	ctx, stop := context.WithTimeoutCause(r.ctx, r.timeout, errTimeout)
-	defer stop()
-	session, err := r.Executor.Open(ctx, executor.Build{Record: string(r.record.ID), Resource: r.what.plan.Resource, Env: r.what.plan.Env})
+	session, err := r.Executor.Open(r.ctx, executor.Build{Record: string(r.record.ID), Resource: r.what.plan.Resource, Env: r.what.plan.Env})
 	if err != nil {
-		return r.refuse(err)
+		return err
 	}
-	if end, err = r.runSteps(ctx, session); err != nil {
-		end = r.explain(err)
-	}
-	if err := session.Close(context.WithoutCancel(ctx)); err != nil {
-		r.Log.Error("clean up after a build", "record", r.record.ID, "error", err)
-	}
-	if errors.Is(err, errLeaseLost) || errors.Is(err, build.ErrLeaseLost) {
-		return build.End{}, errors.Join(err, r.log.Close())
-	}
-	return r.finish(end)
+	defer r.close(session) // also after a panic
+	return r.runSteps(session)
 }
 
-// failure is the state of a build that failed for a reason of the service's.
-func (r *run) failure() build.State {
-	if len(r.steps) == 0 {
-		return build.Unschedulable
-	}
-	return build.Failed
-}
+// closeTime is how long an executor has to remove what a build left behind. Another moment, and the build is better ended.
+const closeTime = 30 * time.Second
 
-// errNotBegun says that a build goes back into the queue.
-var errNotBegun = errors.New("the build has not begun")
-
-// refuse ends a build that cannot begin.
-func (r *run) refuse(err error) (build.End, error) {
-	why, isReason := errors.AsType[*cannotBegin](err)
-	text, isPublic := fault.Public(err)
-	switch cause := context.Cause(r.ctx); {
-	case errors.Is(cause, errStopped):
-		return r.finish(build.End{State: build.Aborted, Error: stoppedMessage})
-	case errors.Is(cause, errLeaseLost):
-		return build.End{}, errors.Join(cause, r.log.Close())
-	case errors.Is(cause, errShutdown), fault.Is(err, fault.Unavailable):
-		return build.End{}, errors.Join(errNotBegun, r.log.Close())
-	case isReason:
-		return r.finish(build.End{State: build.Unschedulable, Error: why.text})
-	case isPublic:
-		return r.finish(build.End{State: build.Unschedulable, Error: text})
-	default:
-		r.Log.Error("prepare a build", "record", r.record.ID, "error", err)
-		return r.finish(build.End{State: build.Unschedulable, Error: internalMessage})
-	}
-}
-
-// explain turns the error that ended a running build into its final state.
-func (r *run) explain(err error) build.End {
-	switch {
-	case errors.Is(err, errStopped):
-		return build.End{State: build.Aborted, Error: stoppedMessage}
-	case errors.Is(err, errTimeout):
-		return build.End{State: build.TimedOut, Error: fmt.Sprintf("The build ran longer than %s, which is the most that it may.", r.timeout)}
-	case errors.Is(err, errShutdown):
-		return build.End{State: build.Failed, Error: shutdownMessage}
-	case errors.Is(err, executor.ErrLost):
-		return build.End{State: build.Failed, Error: "The executor was lost while the build was running. Start the build again."}
-	case errors.Is(err, logs.ErrWrite):
-		r.Log.Error("write the log of a build", "record", r.record.ID, "error", err)
-		return build.End{State: build.Failed, Error: "The log of the build could not be written."}
-	}
-	if text, ok := fault.Public(err); ok {
-		return build.End{State: build.Failed, Error: text}
-	}
-	r.Log.Error("run a build", "record", r.record.ID, "error", err)
-	return build.End{State: build.Failed, Error: internalMessage}
-}
-
-// finish completes the log and stores the final state, together with what is new about the steps.
-func (r *run) finish(end build.End) (build.End, error) {
-	if r.masker != nil {
-		end.Error = r.masker.String(end.Error)
-	}
-	if r.log != nil {
-		if end.State == build.Succeeded {
-			r.note(r.log.Info, "The build succeeded.")
-		} else {
-			r.note(r.log.Error, "%s", end.Error)
-		}
-		if err := r.log.Close(); err != nil && end.State == build.Succeeded {
-			end = r.explain(err)
-		}
-	}
-	end.At = r.moment()
-	progress := build.Progress{Steps: r.takeSteps(), End: &end}
-	if r.what.info != (build.SourceInfo{}) && len(r.steps) == 0 {
-		progress.Source = &r.what.info // a build that begins has reported it already
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), time.Minute)
+func (r *run) close(session executor.Session) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
 	defer cancel()
-	return end, r.report(ctx, progress)
+	if err := session.Close(ctx); err != nil {
+		r.server.Error("clean up after a build", "error", err)
+	}
 }
 
 // note writes a line of the service's own. That it cannot be written comes out when the log is closed.
@@ -179,14 +120,32 @@ func (r *run) note(line func(string, ...any) error, format string, args ...any) 
 	_ = line(format, args...)
 }
 
-// moment is now, with the precision that is stored.
-func (r *run) moment() time.Time { return r.Now().UTC().Truncate(time.Millisecond) }
+func (r *run) closeLog() error {
+	if r.log == nil {
+		return nil
+	}
+	return r.log.Close()
+}
 
-// report stores progress. While the database is away it tries again, for as long as ctx lasts.
+// report stores progress together with what is new about the steps.
 func (r *run) report(ctx context.Context, p build.Progress) error {
+	p.Steps = r.news
+	err := r.insist(ctx, func(ctx context.Context) error { return r.Queue.Report(ctx, r.record.ID, r.lease.Fence, p) })
+	if err == nil {
+		r.news = nil
+	}
+	return err
+}
+
+// insist does something with the database. While that is away it tries again, for as long as ctx lasts. A single try is not cut
+// short by the end of ctx, because then nobody would know whether it had succeeded.
+func (r *run) insist(ctx context.Context, do func(context.Context) error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := r.Queue.Report(ctx, r.record.ID, r.lease.Fence, p)
-		if !fault.Is(err, fault.Unavailable) {
+		try, cancel := context.WithTimeout(r.base, r.LeaseTime)
+		err := do(try)
+		late := try.Err() != nil
+		cancel()
+		if err == nil || !late && !fault.Is(err, fault.Unavailable) {
 			return err
 		}
 		select {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,63 +20,73 @@ const initialStage = "initial"
 
 // makeSteps notes the steps of the plan, which have not begun, behind the preparation, which is over.
 func (r *run) makeSteps() {
-	now := r.moment()
 	r.steps = []build.Step{{
 		RecordID: r.record.ID, ID: uuid.NewString(), Stage: initialStage, Name: "Preparation", State: build.StepSucceeded,
-		StartedAt: r.record.StartedAt, FinishedAt: now, LogEnd: r.log.Size(),
+		StartedAt: r.record.StartedAt, FinishedAt: moment(r.Now()), LogEnd: r.log.Size(),
 	}}
 	for i, step := range r.what.plan.Steps {
 		r.steps = append(r.steps, build.Step{
 			RecordID: r.record.ID, Sequence: i + 1, ID: uuid.NewString(), Stage: "stage" + strconv.Itoa(i+1),
-			Name: r.masker.String(step.Name), Keyword: step.Keyword, State: build.StepWaiting,
+			Name: r.mask(step.Name), Keyword: step.Keyword, State: build.StepWaiting,
 		})
 	}
-	r.unreported = r.steps
+	r.news = slices.Clone(r.steps)
 }
 
-// runSteps begins the build and runs its steps in order. The error is what ended it early, other than a step that failed.
-func (r *run) runSteps(ctx context.Context, session executor.Session) (build.End, error) {
+// runSteps begins the build and runs its steps in order.
+func (r *run) runSteps(session executor.Session) error {
 	r.makeSteps()
-	progress := build.Progress{Source: &r.what.info, Begin: &build.Begin{At: r.moment()}}
+	if len(r.what.plan.Steps) == 0 {
+		return r.advance()
+	}
 	for i, step := range r.what.plan.Steps {
 		s := &r.steps[i+1]
-		s.State, s.StartedAt, s.LogStart, s.LogEnd = build.StepRunning, r.moment(), r.log.Size(), -1
-		r.changed(*s)
-		progress.Steps = r.takeSteps()
-		if err := r.report(ctx, progress); err != nil {
-			return build.End{}, err
+		s.State, s.StartedAt, s.LogStart, s.LogEnd = build.StepRunning, moment(r.Now()), r.log.Size(), -1
+		r.news = append(r.news, *s)
+		if err := r.advance(); err != nil {
+			return err
 		}
-		progress = build.Progress{}
-		result, err := r.runStep(ctx, session, step, s)
-		r.changed(*s)
+		result, err := r.runStep(session, step, s)
+		r.news = append(r.news, *s)
 		if err != nil {
-			return build.End{}, err
+			return err
 		}
 		if !result.Succeeded() && !step.IgnoreFail {
-			return build.End{State: build.Failed, Error: failureOf(s.Name, result)}, nil
+			return &stepFailed{failureOf(s.Name, result)}
 		}
 	}
-	if progress.Begin != nil { // there are no steps
-		progress.Steps = r.takeSteps()
-		if err := r.report(ctx, progress); err != nil {
-			return build.End{}, err
-		}
+	return nil
+}
+
+// advance stores how far the build has come; the first time, that it has begun. Its time runs from then on. The error is the
+// reason when the build must end.
+func (r *run) advance() error {
+	if r.ctx.Err() != nil {
+		return context.Cause(r.ctx)
 	}
-	return build.End{State: build.Succeeded}, nil
+	if r.began {
+		return r.report(r.ctx, build.Progress{})
+	}
+	if err := r.report(r.ctx, build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now())}}); err != nil {
+		return err
+	}
+	r.began = true
+	r.limit = time.AfterFunc(r.what.timeout, func() { r.cancel(errTimeout) })
+	return nil
 }
 
 // runStep runs one step and notes in s how it ended.
-func (r *run) runStep(ctx context.Context, session executor.Session, step plan.Step, s *build.Step) (executor.Result, error) {
+func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (executor.Result, error) {
 	r.note(r.log.Info, "[%s] : The step begins.", s.Name)
 	out := r.log.Output(r.masker)
-	result, err := session.Run(ctx, step, out)
+	result, err := session.Run(r.ctx, step, out)
 	err = errors.Join(err, out.Close())
-	s.FinishedAt = r.moment()
+	s.FinishedAt = moment(r.Now())
 	took := s.FinishedAt.Sub(s.StartedAt)
 	switch {
 	case err != nil:
 		s.State = build.StepFailed
-		if context.Cause(ctx) != nil {
+		if r.ctx.Err() != nil {
 			s.State = build.StepAborted
 		}
 		r.note(r.log.Warn, "[%s] : The step was ended after %s.", s.Name, took)
@@ -83,8 +95,7 @@ func (r *run) runStep(ctx context.Context, session executor.Session, step plan.S
 		r.note(r.log.Info, "[%s] : The step succeeded after %s.", s.Name, took)
 	default:
 		s.State, s.ExitCode, s.Ignored = build.StepFailed, result.ExitCode, step.IgnoreFail
-		line := r.log.Error
-		suffix := ""
+		line, suffix := r.log.Error, ""
 		if step.IgnoreFail {
 			line, suffix = r.log.Warn, " The build goes on, as the step says."
 		}
@@ -100,14 +111,4 @@ func failureOf(name string, result executor.Result) string {
 		return fmt.Sprintf("Step %q failed: %s", name, result.Reason)
 	}
 	return fmt.Sprintf("Step %q failed with exit code %d.", name, result.ExitCode)
-}
-
-// changed notes that a step is to be reported.
-func (r *run) changed(s build.Step) { r.unreported = append(r.unreported, s) }
-
-// takeSteps returns the steps to report. Of a step that changed twice the later state comes later.
-func (r *run) takeSteps() []build.Step {
-	steps := r.unreported
-	r.unreported = nil
-	return steps
 }

@@ -14,22 +14,46 @@ var reasons = []struct {
 	kind  fault.Kind
 	text  string
 }{
-	{[]string{"dubious ownership"}, fault.Forbidden,
-		"its files belong to another user than the server's; list it as safe.directory in the git configuration of the server"},
-	{[]string{"Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"}, fault.Forbidden,
-		"the ssh key of its host is not among the known hosts of the server's user"},
-	{[]string{"Authentication failed", "could not read Username", "could not read Password", "terminal prompts disabled",
-		"Permission denied", "returned error: 401", "returned error: 403", "Access denied", "HTTP Basic: "}, fault.Forbidden,
-		"it does not exist, or the git credentials of the server do not open it"},
-	{[]string{"does not appear to be a git repository", "epository not found", "' not found", "could not be found", "returned error: 404"}, fault.Forbidden,
-		"it does not exist, or the git credentials of the server do not open it"},
-	{[]string{"SSL certificate", "certificate verify", "server certificate verification", "unable to get local issuer"}, fault.Unavailable,
-		"the certificate of its host is not trusted by the server"},
-	{[]string{"Could not resolve host", "Could not resolve proxy", "Name or service not known", "Temporary failure in name resolution"}, fault.Unavailable,
-		"the name of its host is not known"},
-	{[]string{"Connection refused", "Failed to connect", "Couldn't connect", "Connection timed out", "Network is unreachable", "No route to host",
-		"Operation timed out", "Connection reset", "Connection closed", "hung up unexpectedly", "early EOF", "unable to access", "returned error: 5"},
-		fault.Unavailable, "its host does not answer"},
+	{
+		[]string{"dubious ownership"},
+		fault.Forbidden,
+		"its files belong to another user than the server's; list it as safe.directory in the git configuration of the server",
+	},
+	{
+		[]string{"Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"},
+		fault.Forbidden,
+		"the ssh key of its host is not among the known hosts of the server's user",
+	},
+	{
+		[]string{
+			"Authentication failed", "could not read Username", "could not read Password", "terminal prompts disabled",
+			"Permission denied", "returned error: 401", "returned error: 403", "Access denied", "HTTP Basic: ",
+		},
+		fault.Forbidden,
+		"it does not exist, or the git credentials of the server do not open it",
+	},
+	{
+		[]string{"does not appear to be a git repository", "epository not found", "' not found", "could not be found", "returned error: 404"},
+		fault.Forbidden,
+		"it does not exist, or the git credentials of the server do not open it",
+	},
+	{
+		[]string{"SSL certificate", "certificate verify", "server certificate verification", "unable to get local issuer"},
+		fault.Unavailable,
+		"the certificate of its host is not trusted by the server",
+	},
+	{
+		[]string{"Could not resolve host", "Could not resolve proxy", "Name or service not known", "Temporary failure in name resolution"},
+		fault.Unavailable,
+		"the name of its host is not known",
+	},
+	{
+		[]string{
+			"Connection refused", "Failed to connect", "Couldn't connect", "Connection timed out", "Network is unreachable", "No route to host",
+			"Operation timed out", "Connection reset", "Connection closed", "hung up unexpectedly", "early EOF", "unable to access", "returned error: 5",
+		},
+		fault.Unavailable, "its host does not answer",
+	},
 	{[]string{"transport '"}, fault.Invalid, "it leads to an address that is not allowed"},
 	{[]string{"mismatched algorithms"}, fault.Invalid, "its commit ids are of another kind than the commit that is asked for"},
 	{[]string{`executable file not found`}, fault.Unavailable, "the git program is not installed on the server"},

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (c *Client) Resolve(ctx context.Context, url string, ref Ref) (Commit, erro
 	var found Commit
 	err := c.with(ctx, url, func(m *mirror) (err error) {
 		found, err = m.commit(ctx, want, id)
-		if err == errMissing {
+		if errors.Is(err, errMissing) {
 			err = notFound(url, ref)
 		}
 		return err

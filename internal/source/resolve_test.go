@@ -506,7 +506,8 @@ func TestParseCommit(t *testing.T) {
 	long := strings.Repeat("ü", maxMessage)
 	for content, want := range map[string]Commit{
 		"tree 1\nauthor A <a@b> 1 +0000\ncommitter C > <c@d> 1662705110 +0800\ngpgsig x\n y\n\n\nSubject\n\nBody\n\n": {
-			Message: "Subject\n\nBody", Time: sourcetest.Time},
+			Message: "Subject\n\nBody", Time: sourcetest.Time,
+		},
 		"committer x": {Time: time.Unix(0, 0).UTC()},
 		"":            {},
 		"tree 1\ncommitter C <> x +0\n\nlatin \xe9, nul \x00": {Message: "latin , nul", Time: time.Unix(0, 0).UTC()},

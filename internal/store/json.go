@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // asJSON returns v as the text of a column. The types are this package's own, so it cannot fail for a reason of the data.
@@ -14,12 +15,14 @@ func asJSON(v any) string {
 	return string(text)
 }
 
-// fromJSON is the reverse of asJSON; an empty text leaves v as it is.
+// fromJSON is the reverse of asJSON; an empty text leaves v as it is. A number whose type is not known keeps its digits.
 func fromJSON(text string, v any) error {
 	if text == "" {
 		return nil
 	}
-	if err := json.Unmarshal([]byte(text), v); err != nil {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("stored %T is not readable: %w", v, err)
 	}
 	return nil

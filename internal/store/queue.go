@@ -50,11 +50,11 @@ func (s *Store) Renew(ctx context.Context, owner string, until time.Time) ([]bui
 	return held, err
 }
 
-// Lost returns the builds whose owner is gone: those of owner itself, when it has just begun and so cannot hold any, and
-// those whose lease has run out. An empty owner asks for the latter only.
+// Lost returns the builds that may have been lost: those that owner holds, which knows what it runs, and those whose lease has
+// run out.
 func (s *Store) Lost(ctx context.Context, owner string, now time.Time) ([]build.Lease, error) {
 	rows, err := s.reader.rows(ctx, `SELECT `+recordColumns+`, records.lease_owner, records.lease_fence, records.lease_until`+recordFrom+`
-		WHERE records.state IN ('scheduled', 'running') AND (records.lease_until < ? OR (records.lease_owner = ? AND records.lease_owner <> ''))
+		WHERE records.state IN ('scheduled', 'running') AND (records.lease_until < ? OR records.lease_owner = ?)
 		ORDER BY records.queued_at`, millis(now), owner)
 	if err != nil {
 		return nil, err
@@ -73,19 +73,30 @@ func (s *Store) Lost(ctx context.Context, owner string, now time.Time) ([]build.
 	})
 }
 
+// Seize gives a lost build to owner, under a new fence. The error is [build.ErrLeaseLost] when it is no more as it was found:
+// somebody else has seized it, or another owner is back and has renewed the lease.
+func (s *Store) Seize(ctx context.Context, lease build.Lease, owner string, until time.Time) (build.Lease, error) {
+	err := s.write(ctx, func(t *tx) error {
+		return fenced(t.exec(ctx, `UPDATE records SET lease_owner = ?, lease_until = ?, lease_fence = lease_fence + 1
+			WHERE id = ? AND lease_fence = ? AND (lease_until = ? OR lease_owner = ?) AND state IN ('scheduled', 'running')`,
+			owner, millis(until), string(lease.Record.ID), lease.Fence, millis(lease.Until), owner))
+	})
+	if err != nil {
+		return build.Lease{}, err
+	}
+	lease.Owner, lease.Until, lease.Fence = owner, until, lease.Fence+1
+	return lease, nil
+}
+
 // Requeue puts a leased build whose first step has not begun back into the queue.
 func (s *Store) Requeue(ctx context.Context, lease build.Lease) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `UPDATE records SET state = 'queued', started_at = 0, lease_owner = '', lease_until = 0
-			WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, string(lease.Record.ID), lease.Fence)
-		if err == nil && n == 0 {
-			return build.ErrLeaseLost
-		}
-		return err
+		return fenced(t.exec(ctx, `UPDATE records SET state = 'queued', started_at = 0, lease_owner = '', lease_until = 0
+			WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, string(lease.Record.ID), lease.Fence))
 	})
 }
 
-// Report stores what the owner of a lease says of the build.
+// Report stores what the owner of a lease says of the build. Except for the end, it may say it again.
 func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {
 	return s.write(ctx, func(t *tx) error {
 		if p.Source != nil {
@@ -97,7 +108,7 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 		}
 		if p.Begin != nil {
 			if err := fenced(t.exec(ctx, `UPDATE records SET state = 'running', runnable_at = ?, private_pool = ?
-				WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
+				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
 				return err
 			}
 		}

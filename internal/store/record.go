@@ -135,8 +135,8 @@ func (s *Store) StartBuild(ctx context.Context, id build.JobID, day string, draf
 // RequestStop implements [build.Store].
 func (s *Store) RequestStop(ctx context.Context, id build.RecordID, by build.Actor, at time.Time) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `UPDATE records SET state = 'aborted', finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
-			WHERE id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id))
+		n, err := t.exec(ctx, `UPDATE records SET state = 'aborted', error = ?, finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
+			WHERE id = ? AND state = 'queued'`, build.StoppedMessage, millis(at), millis(at), by.UserID, string(id))
 		if err != nil || n == 1 {
 			return err
 		}

@@ -48,7 +48,7 @@ func Environ(home string) []string {
 // Git runs git in the repository and returns what it prints, without the last line's end.
 func (r *Repository) Git(args ...string) string {
 	r.t.Helper()
-	cmd := exec.Command("git", append([]string{"-c", "protocol.file.allow=always", "-c", "gc.auto=0", "-c", "maintenance.auto=false"}, args...)...)
+	cmd := exec.CommandContext(r.t.Context(), "git", append([]string{"-c", "protocol.file.allow=always", "-c", "gc.auto=0", "-c", "maintenance.auto=false"}, args...)...)
 	cmd.Dir, cmd.Env = r.Dir, Environ(os.DevNull)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -37,12 +37,16 @@ var cluster struct {
 }
 
 // Main runs the tests of a package that uses [New] and stops the cluster afterwards. Call it from TestMain.
-func Main(m *testing.M) {
-	code := m.Run()
-	if cluster.stop != nil {
-		cluster.stop()
-	}
-	os.Exit(code)
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has more to do: it returns the exit status.
+func Run(m interface{ Run() int }) int {
+	defer func() {
+		if cluster.stop != nil {
+			cluster.stop()
+		}
+	}()
+	return m.Run()
 }
 
 // New returns the address of an empty database that is dropped when the test ends. Where no PostgreSQL is installed it skips

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -36,7 +37,7 @@ func aJob(n int, name string) build.Job {
 			}},
 			Steps: []build.ActionStep{{
 				ModuleID: "devcloud2018.codeci_action_20017.action", Name: "Run", Version: "1", Enable: &yes,
-				Properties: map[string]any{"command": "make", "list": []any{"a", 1.5, nil}},
+				Properties: map[string]any{"command": "make", "list": []any{"a", json.Number("20231001.60"), nil}},
 			}},
 			Triggers: []build.TriggerConfig{{Name: "hudson.triggers.TimerTrigger", Parameters: []build.NameValue{{Name: "spec", Value: "0 1 * * *"}}}},
 			Timeout:  &build.Timeout{Limit: "4", Unit: "hour"},

@@ -139,6 +139,62 @@ func testQueue(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("a lost build is seized once, and not when its owner is back", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 2)
+		lease(t, s, "e1")
+		second := lease(t, s, "e1")
+		late := start.Add(time.Hour)
+		lost, err := s.Lost(t.Context(), "e2", late)
+		if err != nil || len(lost) != 2 {
+			t.Fatal(lost, err)
+		}
+		seized, err := s.Seize(t.Context(), lost[0], "e2", late.Add(time.Minute))
+		if err != nil || seized.Fence != lost[0].Fence+1 || seized.Owner != "e2" || !seized.Until.Equal(late.Add(time.Minute)) {
+			t.Errorf("seized %+v, %v", seized, err)
+		}
+		if _, err := s.Seize(t.Context(), lost[0], "e3", late); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("seized again: %v", err)
+		}
+		held, err := s.Renew(t.Context(), "e1", late.Add(time.Minute))
+		if diff := cmp.Diff([]build.Held{{ID: records[1].ID, Fence: second.Fence}}, held); err != nil || diff != "" {
+			t.Errorf("the first owner holds (-want +got), %v:\n%s", err, diff)
+		}
+		if _, err := s.Seize(t.Context(), lost[1], "e2", late); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("seized from an owner that is back: %v", err)
+		}
+		if own, err := s.Seize(t.Context(), lost[1], "e1", late); err != nil || own.Fence != second.Fence+1 {
+			t.Errorf("the owner, which renews everything, cannot seize what it has forgotten: %+v, %v", own, err)
+		}
+		end := build.Progress{Begin: &build.Begin{At: late}, End: &build.End{State: build.Failed, At: late}}
+		if err := s.Report(t.Context(), records[0].ID, lost[0].Fence, end); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("a report of the first owner: %v", err)
+		}
+		if err := s.Report(t.Context(), records[0].ID, seized.Fence, end); err != nil {
+			t.Errorf("a report of the new owner: %v", err)
+		}
+		if _, err := s.Seize(t.Context(), seized, "e3", late); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("seized when it was over: %v", err)
+		}
+	})
+
+	t.Run("what was reported may be reported again", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 1)
+		l := lease(t, s, "e1")
+		for range 2 {
+			if err := s.Report(t.Context(), records[0].ID, l.Fence, build.Progress{
+				Source: &build.SourceInfo{Branch: "main"}, Begin: &build.Begin{At: start.Add(time.Hour)},
+				Steps: []build.Step{{RecordID: records[0].ID, ID: "s1", State: build.StepRunning}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if steps, err := s.Steps(t.Context(), records[0].ID); err != nil || len(steps) != 1 {
+			t.Errorf("steps = %v, %v", steps, err)
+		}
+	})
+
 	t.Run("a build goes back into the queue only before it runs", func(t *testing.T) {
 		t.Parallel()
 		s, _, records := setup(t, 1)

@@ -284,7 +284,8 @@ func testRecords(t *testing.T, open Opener) {
 			t.Fatal(err)
 		}
 		want := record
-		want.State, want.FinishedAt, want.StopRequestedAt, want.StopRequestedBy = build.Aborted, later, later, "u1"
+		want.State, want.Error = build.Aborted, build.StoppedMessage
+		want.FinishedAt, want.StopRequestedAt, want.StopRequestedBy = later, later, "u1"
 		got, _, err := s.Record(t.Context(), job.ID, 1)
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Errorf("error %v, difference (-want +got):\n%s", err, diff)

@@ -1,0 +1,121 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/engine"
+	"atelier/internal/plan"
+)
+
+// The engines of these tests look at the queue once an hour, unless somebody wakes them.
+func TestBuildsAreAnnounced(t *testing.T) {
+	t.Parallel()
+	w := newStarted(t)
+	for range 3 { // idle, and idle again
+		w.wantEnd(w.run(w.scripts("true")), build.Succeeded, "")
+	}
+}
+
+// Nobody tells an engine of what was queued on another server.
+func TestQueueIsPolled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	parts := w.parts("e1")
+	parts.PollTime = 10 * time.Millisecond
+	e := engine.New(parts)
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Stop(context.Background()) })
+	w.wantEnd(w.run(w.scripts("true")), build.Succeeded, "")
+}
+
+// gauge counts how many are inside at a time.
+type gauge struct {
+	mu        sync.Mutex
+	now, most int
+	full      chan struct{} // closed when as many as wanted are inside
+	wanted    int
+}
+
+func (g *gauge) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.now++; g.now > g.most {
+		if g.most = g.now; g.most == g.wanted {
+			close(g.full)
+		}
+	}
+}
+
+func (g *gauge) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now--
+}
+
+// As many builds run at a time as there are slots: no more, and no fewer when enough wait.
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	for _, slots := range []int{1, 2, 5} {
+		t.Run(fmt.Sprint(slots), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			parts := w.parts("e1")
+			parts.Slots = slots
+			g := &gauge{full: make(chan struct{}), wanted: slots}
+			parts.Executor = watched{parts.Executor, func(ctx context.Context, _ plan.Step) {
+				g.enter()
+				defer g.leave()
+				select {
+				case <-g.full: // the first ones wait for each other
+				case <-ctx.Done():
+				}
+			}}
+			w.start(parts)
+			job := w.scripts("true")
+			var records []build.Record
+			for range 4*slots + 1 {
+				records = append(records, w.begin(job))
+			}
+			for _, r := range records {
+				w.wantEnd(w.end(r.ID), build.Succeeded, "")
+			}
+			if g.most != slots {
+				t.Errorf("%d builds ran at a time, want %d", g.most, slots)
+			}
+		})
+	}
+}
+
+func TestOldestFirst(t *testing.T) {
+	t.Parallel()
+	const builds = 12
+	w := newWorld(t)
+	ran := filepath.Join(t.TempDir(), "ran")
+	jobs := []build.JobID{w.scripts("echo $JOB >> " + ran), w.scripts("echo $JOB >> " + ran)}
+	var want []string
+	var last build.Record
+	for i := range builds {
+		if i == builds/2 {
+			parts := w.parts("e1")
+			parts.Slots = 1
+			w.start(parts)
+		}
+		want = append(want, fmt.Sprint(i))
+		last = w.request(build.StartRequest{JobID: jobs[i%2], Parameters: []build.NameValue{{Name: "JOB", Value: fmt.Sprint(i)}}})
+	}
+	w.end(last.ID)
+	text, err := os.ReadFile(ran)
+	if got := strings.Fields(string(text)); err != nil || strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("builds ran in the order %v, %v", got, err)
+	}
+}
