@@ -92,6 +92,10 @@ func (a *API) gateway(next http.Handler) http.Handler {
 					panic(p)
 				}
 				err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+				if w.Header().Get("Content-Type") != "" { // the answer has begun
+					a.Log.ErrorContext(r.Context(), "panic in an answer", "request_id", w.Header().Get(requestIDHeader), "error", err)
+					panic(http.ErrAbortHandler)
+				}
 				a.writeError(w, r, onWire(err, false), err, buildError)
 			}
 		}()

@@ -49,10 +49,8 @@ func decodeBody(body []byte, v any) error {
 	}
 	err := json.Unmarshal(body, v)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return invalid(codeInvalid, fieldName(wrong.Field), "must be %s, found %s", typeWord(wrong.Type.Kind()), wrong.Value)
-	}
-	if wrong, ok := errors.AsType[*wrongValue](err); ok {
-		return invalid(codeInvalid, "body", "%s", wrong.text)
+		// The value may be a number of any length.
+		return invalid(codeInvalid, fieldName(wrong.Field), "must be %s, found %s", typeWord(wrong.Type.Kind()), shorten(wrong.Value))
 	}
 	if err != nil {
 		return invalid(codeInvalid, "body", "cannot be decoded")
@@ -119,26 +117,23 @@ func checkValue(d *json.Decoder, depth int) error {
 	return err
 }
 
-// wrongValue is a value that a lenient type cannot take.
-type wrongValue struct{ text string }
-
-func (e *wrongValue) Error() string { return e.text }
-
 // looseText is a string that clients also send as a boolean or a number.
 type looseText string
 
-// UnmarshalJSON implements [json.Unmarshaler].
+// UnmarshalJSON implements [json.Unmarshaler]. The decoder adds the field's name to its error.
 func (t *looseText) UnmarshalJSON(data []byte) error {
-	switch c := data[0]; {
-	case c == '"':
+	switch data[0] {
+	case '"':
 		var s string
 		if err := json.Unmarshal(data, &s); err != nil {
 			return err
 		}
 		*t = looseText(s)
-	case c == '{' || c == '[':
-		return &wrongValue{"has an object or a list where a text is expected: " + shorten(string(data))}
-	case string(data) == "null":
+	case '{':
+		return &json.UnmarshalTypeError{Value: "object", Type: reflect.TypeFor[string]()}
+	case '[':
+		return &json.UnmarshalTypeError{Value: "array", Type: reflect.TypeFor[string]()}
+	case 'n':
 		*t = ""
 	default:
 		*t = looseText(data)
@@ -149,7 +144,7 @@ func (t *looseText) UnmarshalJSON(data []byte) error {
 // looseBool is a boolean that clients also send as a text; nil when it is null or not there.
 type looseBool struct{ value *bool }
 
-// UnmarshalJSON implements [json.Unmarshaler].
+// UnmarshalJSON implements [json.Unmarshaler]. The decoder adds the field's name to its error.
 func (b *looseBool) UnmarshalJSON(data []byte) error {
 	value := false
 	switch strings.ToLower(strings.Trim(string(data), `"`)) {
@@ -160,10 +155,20 @@ func (b *looseBool) UnmarshalJSON(data []byte) error {
 		b.value = nil
 		return nil
 	default:
-		return &wrongValue{"has " + shorten(string(data)) + " where true or false is expected"}
+		return &json.UnmarshalTypeError{Value: string(data), Type: reflect.TypeFor[bool]()}
 	}
 	b.value = &value
 	return nil
+}
+
+// properties are values of any kind that are read back as they were written, so numbers keep their digits.
+type properties map[string]any
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *properties) UnmarshalJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode((*map[string]any)(p))
 }
 
 // shorten cuts a client's text to what can be shown in an error.

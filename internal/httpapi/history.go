@@ -54,7 +54,7 @@ func (a *API) showListHistory(c call, in listHistoryRequest) (any, error) {
 		interval = in.Interval.n
 	}
 	year, month, day := a.Now().In(a.Zone).Date()
-	limit := in.Limit.or(10)
+	limit := in.Limit.rows()
 	records, total, err := a.Builds.Records(c.ctx(), c.actor(), build.RecordQuery{
 		JobID: build.JobID(in.JobID), From: time.Date(year, month, day-interval, 0, 0, 0, 0, a.Zone), Limit: limit, Offset: int(in.Offset) * limit,
 	})

@@ -11,12 +11,13 @@ import (
 func (a *API) iamOperations() []operation {
 	open := func(o operation) operation { o.open = true; return o }
 	return []operation{
-		open(identity("KeystoneCreateUserToken", "POST /v3/auth/tokens", "Get a token.", a.createToken)),
+		open(identity("KeystoneCreateUserTokenByPassword", "POST /v3/auth/tokens", "Get a token.", a.createToken)),
 		identity("KeystoneValidateToken", "GET /v3/auth/tokens", "What does a token open?", a.showToken),
+		identity("KeystoneCheckToken", "HEAD /v3/auth/tokens", "Does a token open anything?", a.showToken),
 		identity("KeystoneRevokeToken", "DELETE /v3/auth/tokens", "End a token.", a.revokeToken),
 		identity("KeystoneListProjects", "GET /v3/projects", "Regions that the caller may act in.", a.listRegions),
 		identity("KeystoneListAuthProjects", "GET /v3/auth/projects", "Regions that the caller may act in.", a.listRegions),
-		identity("KeystoneListUserProjects", "GET /v3/users/{user_id}/projects", "Regions that a user may act in.", a.listUserRegions),
+		identity("KeystoneListProjectsForUser", "GET /v3/users/{user_id}/projects", "Regions that a user may act in.", a.listUserRegions),
 		identity("KeystoneShowProject", "GET /v3/projects/{project_id}", "One region.", a.showRegion),
 		identity("KeystoneListAuthDomains", "GET /v3/auth/domains", "The caller's domain.", a.listDomains),
 		open(credential("CreateTemporaryAccessKeyByToken", "POST /v3.0/OS-CREDENTIAL/securitytokens", "Get a temporary access key.", a.createTemporaryKey)),
@@ -179,8 +180,8 @@ func (a *API) listRegions(c call, in regionsRequest) (any, error) {
 	if (in.DomainID != "" && string(in.DomainID) != domain) || (in.ParentID != "" && string(in.ParentID) != domain) || in.Enabled == "false" {
 		regions = nil
 	}
-	if in.Page > 0 && in.PerPage > 0 {
-		from := min(len(regions), int(in.Page-1)*int(in.PerPage))
+	if in.PerPage > 0 {
+		from := min(len(regions), int(max(in.Page, 1)-1)*int(in.PerPage))
 		regions = regions[from:min(len(regions), from+int(in.PerPage))]
 	}
 	return regionsAnswer{Links: linksTo(c.r), Projects: list(regions, presentRegion(c.r))}, nil

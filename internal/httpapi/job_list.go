@@ -113,7 +113,7 @@ func (a *API) listJobsFlat(c call, in listJobsFlatRequest) (any, error) {
 
 func (a *API) jobsOf(c call, project projectID, index pageIndex, size pageSize, q build.JobQuery) ([]jobListAnswer, int, error) {
 	q.ProjectIDs = []build.ProjectID{build.ProjectID(project)}
-	q.Limit = size.or(10)
+	q.Limit = size.rows()
 	q.Offset = int(index) * q.Limit
 	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), q)
 	if err != nil {
@@ -211,7 +211,7 @@ func (a *API) listJobs(c call, in listJobsRequest) (any, error) {
 		q.ProjectIDs = append(q.ProjectIDs, build.ProjectID(p.ID))
 		names[build.ProjectID(p.ID)] = p.Name
 	}
-	q.Limit = in.PageSize.or(10)
+	q.Limit = in.PageSize.rows()
 	q.Offset = int(in.PageIndex) * q.Limit
 	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), q)
 	return wrap(jobListResult{list(jobs, a.presentJob(c, names)), total}), err

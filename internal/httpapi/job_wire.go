@@ -80,11 +80,11 @@ type sourceBody struct {
 }
 
 type stepBody struct {
-	ModuleID   string         `json:"module_id"`
-	Name       string         `json:"name"`
-	Version    looseText      `json:"version"`
-	Enable     looseBool      `json:"enable"`
-	Properties map[string]any `json:"properties"`
+	ModuleID   string     `json:"module_id"`
+	Name       string     `json:"name"`
+	Version    looseText  `json:"version"`
+	Enable     looseBool  `json:"enable"`
+	Properties properties `json:"properties"`
 }
 
 type triggerBody struct {

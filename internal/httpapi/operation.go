@@ -121,6 +121,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
 	case download:
 		if err := v.write(w); err != nil {
 			a.Log.DebugContext(r.Context(), "a download ended early", "request_id", w.Header().Get(requestIDHeader), "error", err)
+			panic(http.ErrAbortHandler) // or the client would take what it has for the whole
 		}
 	default:
 		body, err := encode(v)

@@ -111,8 +111,11 @@ func startOf(r build.Record) time.Time {
 	return r.StartedAt
 }
 
-// withoutUser removes the user from a repository's address.
+// withoutUser removes the user from a repository's address, which may be a URL or user@host:path.
 func withoutUser(address string) string {
+	if !strings.Contains(address, "://") {
+		return address[strings.Index(address, "@")+1:]
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.User == nil {
 		return address
@@ -175,7 +178,7 @@ func (a *API) listRecords(c call, in listRecordsRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.JobID, q.Limit = job.ID, in.Limit.or(10)
+	q.JobID, q.Limit = job.ID, in.Limit.rows()
 	q.Offset = int(in.Page) * q.Limit
 	records, total, err := a.Builds.Records(c.ctx(), c.actor(), q)
 	now := a.Now()

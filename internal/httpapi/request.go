@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"atelier/internal/build"
 )
@@ -144,10 +146,7 @@ type (
 	flag           bool
 )
 
-var (
-	form32   = regexp.MustCompile(`^[0-9a-z]{32}$`)
-	formUUID = regexp.MustCompile(`^[0-9a-z-]{36}$`)
-)
+var formUUID = regexp.MustCompile(`^[0-9a-z-]{36}$`)
 
 func (id *jobID) parse(name, value string) error {
 	if !isForm32(value) {
@@ -157,7 +156,7 @@ func (id *jobID) parse(name, value string) error {
 	return nil
 }
 
-// isForm32 is form32 without the cost of a regular expression: it is asked in every request for a record.
+// isForm32 does without a regular expression, since it is asked in every request for a record.
 func isForm32(s string) bool {
 	if len(s) != 32 {
 		return false
@@ -211,10 +210,10 @@ func (n *pageSize) parse(name, value string) error {
 	return err
 }
 
-// or returns the page size, or standard when none was given.
-func (n pageSize) or(standard int) int {
+// rows returns the page size, 10 when none was given.
+func (n pageSize) rows() int {
 	if n == 0 {
-		return standard
+		return 10
 	}
 	return int(n)
 }
@@ -229,6 +228,9 @@ func (w *word) parse(name, value string) error {
 	const longest = 1000
 	if len(value) > longest {
 		return invalid(codeInvalid, name, "has %d bytes, at most %d are allowed", len(value), longest)
+	}
+	if !utf8.ValidString(value) || strings.Contains(value, "\x00") { // which not every database takes
+		return invalid(codeInvalid, name, "must be UTF-8 text without zero bytes")
 	}
 	*w = word(value)
 	return nil

@@ -4,9 +4,12 @@ package servertest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -30,6 +33,9 @@ const (
 	Password = "correct horse battery staple"
 )
 
+// Arch is this machine's architecture in the API's words.
+var Arch = map[string]string{"amd64": "x86-64", "arm64": "arm"}[runtime.GOARCH]
+
 // Server is a running server with one project.
 type Server struct {
 	*server.Server
@@ -41,8 +47,9 @@ type Server struct {
 	Admin        User   // the domain's administrator
 	Developer    User   // in Project
 
-	t       testing.TB
-	stopped bool
+	t         testing.TB
+	transport *http.Transport // trusts the server
+	stopped   bool
 }
 
 // User is a user with a password, [Password], and an access key.
@@ -82,6 +89,27 @@ func (s *Server) open(ctx context.Context) {
 		s.t.Fatal(err)
 	}
 	s.stopped = false
+	s.transport = http.DefaultTransport.(*http.Transport).Clone()
+	if s.Config.TLSSelfSigned {
+		s.transport.TLSClientConfig = &tls.Config{RootCAs: s.roots()}
+	}
+}
+
+// CertFile returns the certificate of a server that made one.
+func (s *Server) CertFile() string {
+	file, _ := server.SelfSignedFiles(s.Config.DataDir)
+	return file
+}
+
+func (s *Server) roots() *x509.CertPool {
+	s.t.Helper()
+	pem, err := os.ReadFile(s.CertFile())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool
 }
 
 // Stop stops the server as a signal would, without waiting for builds.
@@ -92,6 +120,7 @@ func (s *Server) Stop() {
 	s.stopped = true
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
+	s.transport.CloseIdleConnections()
 	if err := s.Server.Stop(ctx); err != nil {
 		s.t.Errorf("stop the server: %v", err)
 	}
@@ -125,8 +154,8 @@ func (s *Server) fill(ctx context.Context) {
 	s.Developer = s.NewUser("dev")
 	s.Grant(s.Project, s.Developer, iam.Developer)
 
-	_, token, err := users.Issue(ctx, iam.TokenRequest{
-		Method: iam.ByPassword, User: iam.UserRef{ID: admin.ID}, Password: Password, Scope: iam.Scope{Region: &iam.Ref{Name: s.Config.Region}},
+	_, token, err := users.Issue(ctx, iam.TokenRequest{ // by a key, since hashing a password takes long
+		Method: iam.ByAccessKey, Access: s.Admin.Key.Access, Secret: s.Admin.Key.Secret, Scope: iam.Scope{Region: &iam.Ref{Name: s.Config.Region}},
 	}, "127.0.0.1")
 	if err != nil {
 		s.t.Fatal(err)
@@ -180,7 +209,7 @@ func (s *Server) Client(user User) *codeartsbuild.CodeArtsBuildClient {
 		s.t.Fatal(err)
 	}
 	http, err := codeartsbuild.CodeArtsBuildClientBuilder().WithEndpoint(s.URL()).WithCredential(auth).
-		WithHttpConfig(config.DefaultHttpConfig().WithTimeout(time.Minute)).SafeBuild()
+		WithHttpConfig(config.DefaultHttpConfig().WithTimeout(time.Minute).WithHttpTransport(s.transport)).SafeBuild()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -208,7 +237,7 @@ func (s *Server) Request(method, path, body string) *http.Request {
 // Send sends a request as it is.
 func (s *Server) Send(r *http.Request) Answer {
 	s.t.Helper()
-	response, err := http.DefaultClient.Do(r)
+	response, err := (&http.Client{Transport: s.transport}).Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -237,9 +266,8 @@ func (s *Server) NewRepository(name string) *sourcetest.Repository {
 // MakeTask creates a build task of the developer's with one shell step and no repository, and returns its id.
 func (s *Server) MakeTask(name, command string) string {
 	s.t.Helper()
-	arch := map[string]string{"amd64": "x86-64", "arm64": "arm"}[runtime.GOARCH]
 	made, err := s.Client(s.Developer).CreateNewJob(&model.CreateNewJobRequest{Body: &model.CreateBuildJobRequestBody{
-		JobName: name, ProjectId: s.Project, Arch: arch,
+		JobName: name, ProjectId: s.Project, Arch: Arch,
 		Steps: []model.CreateBuildJobSteps{{ModuleId: "sh", Name: "Run", Properties: map[string]any{"command": command}}},
 	}})
 	if err != nil {

@@ -1,0 +1,162 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
+
+	"atelier/internal/iam"
+	"atelier/internal/server/servertest"
+)
+
+// access is what an operation needs, with the rest of a request to it. JOB, PROJECT and the like in it stand for ids.
+type access struct {
+	verb  string // what the refusal says that the caller may not do with the task
+	query string
+	body  string
+}
+
+// accesses says what each operation needs.
+var accesses = map[string]access{
+	"CreateBuildJob": {verb: "create", body: `{"arch":"arm","project_id":"PROJECT","job_name":"new","steps":[]}`},
+	"CreateNewJob":   {verb: "create", body: `{"arch":"arm","project_id":"PROJECT","job_name":"new","steps":[]}`},
+	"UpdateBuildJob": {verb: "edit", body: `{"job_id":"JOB","arch":"arm","project_id":"PROJECT","job_name":"new","steps":[]}`},
+	"UpdateNewJob":   {verb: "edit", body: `{"job_id":"JOB","arch":"arm","project_id":"PROJECT","job_name":"new","steps":[]}`},
+
+	"DeleteBuildJob": {verb: "delete"}, "DeleteTheJob": {verb: "delete"},
+	"DisableBuildJob": {verb: "disable"}, "EnableBuildJob": {verb: "disable"},
+	"DisableTheJob": {verb: "disable", body: `{"disabled":true}`},
+	"ShowDisable":   {verb: "view"}, "ListJobConfig": {verb: "view"}, "ShowJobConfig": {verb: "view"},
+
+	"ShowJobListByProjectId": {verb: "view"}, "ListProjectJobs": {verb: "view"},
+	"CheckJobNameIsExists": {verb: "view", query: "?project_id=PROJECT&job_name=demo"},
+
+	"RunJob": {verb: "run", body: `{"job_id":"JOB"}`}, "ExecuteJob": {verb: "run", body: `{"job_id":"JOB"}`},
+	"StopBuildJob": {verb: "run"}, "StopTheJob": {verb: "run"}, "StopJob": {verb: "run", body: `{"job_id":"JOB","build_no":"1"}`},
+
+	"ShowJobStatus": {verb: "view"}, "ShowRecordInfo": {verb: "view"}, "ShowRecordDetail": {verb: "view"}, "ShowJobBuildRecordDetail": {verb: "view"},
+	"ShowBuildRecord": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
+
+	"DownloadBuildLog": {verb: "view"}, "DownloadLogByRecordId": {verb: "view"}, "DownloadBuildFullLog": {verb: "view"},
+	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"},
+}
+
+// TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "demo", "true"))
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	info := await(t, c, job, 1)
+	viewer, tester, outsider := s.NewUser("viewer"), s.NewUser("tester"), s.NewUser("outsider")
+	s.Grant(s.Project, viewer, iam.Viewer)
+	s.Grant(s.Project, tester, iam.Tester)
+	s.Grant(s.OtherProject, outsider, iam.ProjectAdministrator)
+	before := snapshot(t, s)
+
+	ids := strings.NewReplacer(
+		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
+		"JOB", job, "PROJECT", s.Project,
+	)
+	t.Run("operations", func(t *testing.T) {
+		for _, o := range operations() {
+			if isIdentity(o) || o.id == "ListJob" {
+				continue // whoever calls sees its own; tested with the identity service, and below
+			}
+			need, listed := accesses[o.id]
+			if !listed {
+				t.Errorf("nobody has said who may call %s", o.id)
+				continue
+			}
+			t.Run(o.id, func(t *testing.T) {
+				t.Parallel()
+				call := func(user servertest.User) servertest.Answer {
+					return s.Call(user, o.method, ids.Replace(o.path+need.query), ids.Replace(need.body))
+				}
+				old := ""
+				if strings.HasPrefix(o.path, "/v1/") {
+					old = "DEV"
+				}
+				forbidden := "your roles in the project do not let you " + need.verb + " this task"
+				if a := call(viewer); need.verb != "view" {
+					checkProblem(t, s, a, 403, old+"CB.00031001", forbidden)
+				} else if a.Status != 200 {
+					t.Errorf("a viewer got %d %s", a.Status, a.Body)
+				}
+				checkProblem(t, s, call(tester), 403, old+"CB.00031001", forbidden)
+				checkProblem(t, s, call(outsider), 404, old+"CB.00031006", " does not exist")
+				checkProblem(t, s, s.Send(s.Request(o.method, ids.Replace(o.path+need.query), ids.Replace(need.body))), 401, "APIGW.0301", "x-auth-token not found")
+			})
+		}
+	})
+	for user, want := range map[*servertest.User]string{&viewer: `"total":1}`, &tester: `"total":0}`, &outsider: `"total":0}`, &s.Developer: `"total":1}`, &s.Admin: `"total":1}`} {
+		if a := s.Call(*user, http.MethodGet, "/v1/job/list", ""); a.Status != 200 || !strings.Contains(a.Body, want) {
+			t.Errorf("%s got %d %s", user.Name, a.Status, a.Body)
+		}
+	}
+	// The flags tell a client beforehand what it may do.
+	flags := s.Call(viewer, http.MethodGet, "/v1/job/list", "").Body
+	for _, flag := range []string{`"is_modify":false`, `"is_delete":false`, `"is_execute":false`, `"is_copy":false`, `"is_forbidden":false`, `"is_view":true`} {
+		if !strings.Contains(flags, flag) {
+			t.Errorf("no %s in %s", flag, flags)
+		}
+	}
+	testNothingIsTold(t, s, outsider, job, info)
+	if diff := cmp.Diff(before, snapshot(t, s)); diff != "" {
+		t.Errorf("something has changed:\n%s", diff)
+	}
+}
+
+// isIdentity reports whether an operation is one of the identity service.
+func isIdentity(o operation) bool {
+	return slices.ContainsFunc([]string{"/v3/auth/", "/v3/projects", "/v3/users/", "/v3.0/"}, func(prefix string) bool { return strings.HasPrefix(o.path, prefix) })
+}
+
+// TestAccessesAreOperations checks that the table above has nothing that is not there.
+func TestAccessesAreOperations(t *testing.T) {
+	t.Parallel()
+	for id := range accesses {
+		if !slices.ContainsFunc(operations(), func(o operation) bool { return o.id == id }) {
+			t.Errorf("there is no operation %s", id)
+		}
+	}
+}
+
+// testNothingIsTold checks that an outsider gets the same words about what is there and what is not.
+func testNothingIsTold(t *testing.T, s *servertest.Server, outsider servertest.User, job string, info model.RecordInfoResult) {
+	const none, noneUUID = "cb5fa20de5fd4cf8be681d4bd6fdd2f6", "48da14e2-6ee7-495b-9dc7-f14d4a344511"
+	for form, id := range map[string][2]string{
+		"GET /v3/jobs/%s/1/record-info":        {job, none},
+		"GET /v3/jobs/%s/7/record-info":        {job, none},
+		"GET /v3/jobs/%s/1/history-details":    {job, none},
+		"POST /v3/jobs/%s/1/stop":              {job, none},
+		"POST /v1/job/%s/stop":                 {job, none},
+		"GET /v1/job/%s/config":                {job, none},
+		"GET /v1/record/%s/info":               {*info.BuildRecordId, noneUUID},
+		"GET /v4/%s/download-log":              {*info.BuildRecordId, noneUUID},
+		"GET /v4/%s/task-log?task_name=stage1": {*info.BuildRecordId, noneUUID},
+		"GET /v4/%s/task-log?task_name=other":  {*info.BuildRecordId, noneUUID},
+		"GET /v1/record/%s/records":            {*info.BuildProjectId, noneUUID},
+		"GET /v3/%s/jobs":                      {s.Project, none},
+		"GET /v1/job/%s/list":                  {s.Project, none},
+	} {
+		answer := func(id string) string {
+			method, path, _ := strings.Cut(fmt.Sprintf(form, id), " ")
+			a := s.Call(outsider, method, path, "")
+			if a.Status != 404 {
+				t.Errorf("%s: %d %s", path, a.Status, a.Body)
+			}
+			p := decoded[problem](t, a.Body)
+			return p.Code + " " + strings.ReplaceAll(p.Message, id, "ID")
+		}
+		if there, missing := answer(id[0]), answer(id[1]); there != missing {
+			t.Errorf("%s: %q for what is there, %q for what is not", form, there, missing)
+		}
+	}
+}
