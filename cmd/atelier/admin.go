@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -28,29 +28,35 @@ type adminFlags struct {
 	dataFlags `embed:""`
 }
 
-// do opens the database, which must exist already, and calls f with what manages it.
+// do opens the database, which must exist already, and calls work with what manages it.
 func (f adminFlags) do(signals interrupts, work func(ctx context.Context, s *iam.Service, domain iam.Domain) error) (err error) {
 	ctx := signals.stop
-	dir, err := filepath.Abs(f.DataDir)
+	dir, err := f.dir()
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return fault.Wrap(err, fault.Invalid, "--data-dir: %s is not there; start the server once, or give the directory that it uses", dir)
+	// Opening would make what is not there, and a server that has run once has a key.
+	if _, err := os.Stat(cmp.Or(f.KeyFile, server.DefaultKeyFile(dir))); err != nil {
+		return fault.Wrap(err, fault.Invalid, "--data-dir: no server has used %s; start one there first, or give the directory that it uses", dir)
 	}
 	parts, err := server.OpenParts(ctx, server.Config{DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, parts.Store.Close()) }()
-	domain, err := parts.IAM.DomainNamed(ctx, f.Domain)
-	if fault.Is(err, fault.NotFound) {
-		return fault.New(fault.Invalid, "--domain: there is no domain %q; the first start of the server makes one", f.Domain)
-	}
+	domain, err := findDomain(ctx, parts.IAM, f.Domain)
 	if err != nil {
 		return err
 	}
 	return work(ctx, parts.IAM, domain)
+}
+
+func findDomain(ctx context.Context, s *iam.Service, name string) (iam.Domain, error) {
+	domain, err := s.DomainNamed(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return iam.Domain{}, fault.New(fault.NotFound, "--domain: there is no domain %q; the first start of the server makes one", name)
+	}
+	return domain, err
 }
 
 type userCommand struct {
@@ -65,8 +71,8 @@ type userCommand struct {
 type userCreate struct {
 	adminFlags    `embed:""`
 	Name          string `arg:"" help:"Name of the user."`
-	PasswordFile  string `help:"File with the password, - for standard input (default: the user has access keys only)." placeholder:"FILE"`
-	Administrator bool   `help:"The user may do everything in the domain."`
+	PasswordFile  string `help:"File with the password, - for standard input (default: the user has access keys only)." placeholder:"FILE" env:"-"`
+	Administrator bool   `help:"The user may do everything in the domain." env:"-"`
 }
 
 // Run implements the command.
@@ -74,6 +80,9 @@ func (c *userCreate) Run(std stdio, signals interrupts) error {
 	password, err := readSecret("--password-file", c.PasswordFile, std.In)
 	if err != nil {
 		return err
+	}
+	if c.Administrator && password == "" {
+		return fault.New(fault.Invalid, "--administrator: give a password too, with --password-file")
 	}
 	return c.do(signals, func(ctx context.Context, s *iam.Service, domain iam.Domain) error {
 		user, err := s.CreateUser(ctx, iam.NewUser{DomainID: domain.ID, Name: c.Name, Password: password, Administrator: c.Administrator})
@@ -89,7 +98,6 @@ func readSecret(flag, file string, stdin io.Reader) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	const most = 4096
 	in := stdin
 	if file != "-" {
 		f, err := os.Open(file)
@@ -99,6 +107,7 @@ func readSecret(flag, file string, stdin io.Reader) (string, error) {
 		defer f.Close()
 		in = f
 	}
+	const most = 4096 // far more than a password may have
 	data, err := io.ReadAll(io.LimitReader(in, most))
 	if err != nil {
 		return "", fault.Wrap(err, fault.Invalid, "%s: %s cannot be read", flag, file)
@@ -161,14 +170,14 @@ func (f userFlags) doUser(signals interrupts, work func(ctx context.Context, s *
 func findUser(ctx context.Context, s *iam.Service, domain iam.Domain, name string) (iam.User, error) {
 	user, err := s.User(ctx, iam.UserRef{Name: name, Domain: iam.Ref{ID: domain.ID}})
 	if fault.Is(err, fault.NotFound) {
-		return iam.User{}, fault.New(fault.Invalid, "the domain %s has no user %q", domain.Name, name)
+		return iam.User{}, fault.New(fault.NotFound, "the domain %s has no user %q", domain.Name, name)
 	}
 	return user, err
 }
 
 type userPassword struct {
 	userFlags    `embed:""`
-	PasswordFile string `help:"File with the password, - for standard input." required:"" placeholder:"FILE"`
+	PasswordFile string `help:"File with the password, - for standard input." required:"" placeholder:"FILE" env:"-"`
 }
 
 // Run implements the command.

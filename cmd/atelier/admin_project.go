@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"atelier/internal/fault"
 	"atelier/internal/iam"
@@ -57,7 +58,7 @@ func findProject(ctx context.Context, s *iam.Service, domain iam.Domain, name st
 			return p, nil
 		}
 	}
-	return iam.Project{}, fault.New(fault.Invalid, "the domain %s has no project %q", domain.Name, name)
+	return iam.Project{}, fault.New(fault.NotFound, "the domain %s has no project %q", domain.Name, name)
 }
 
 type projectMembers struct {
@@ -76,8 +77,16 @@ func (c *projectMembers) Run(std stdio, signals interrupts) error {
 		if err != nil {
 			return err
 		}
-		return table(std.Out, "USER\tROLES", members, func(m iam.Member) []any { return []any{m.User.Name, m.Roles} })
+		return table(std.Out, "USER\tROLES", members, func(m iam.Member) []any { return []any{m.User.Name, roleNames(m.Roles, ", ")} })
 	})
+}
+
+func roleNames(roles []iam.Role, separator string) string {
+	names := make([]string, len(roles))
+	for i, role := range roles {
+		names[i] = string(role)
+	}
+	return strings.Join(names, separator)
 }
 
 type roleCommand struct {
@@ -130,8 +139,6 @@ type roleList struct{}
 
 // Run implements the command.
 func (c *roleList) Run(std stdio) error {
-	for _, role := range iam.Roles() {
-		fmt.Fprintln(std.Out, role)
-	}
-	return nil
+	_, err := fmt.Fprintln(std.Out, roleNames(iam.Roles(), "\n"))
+	return err
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"atelier/internal/build"
 	"atelier/internal/fault"
 	"atelier/internal/iam"
 	"atelier/internal/iam/signature"
@@ -20,8 +19,8 @@ import (
 // demoCommand shows everything once: it starts a server, makes what a build needs, runs one through the public API, and stays
 // up. Progress goes to standard error; standard output carries the record of the build and nothing else.
 type demoCommand struct {
-	serverFlags `embed:""`
-	Once        bool `help:"Leave after the build, with its result as exit status." env:"-"`
+	serverFlags `embed:"" set:"log_level=warn"` // the server's own lines would be in the way
+	Once        bool                            `help:"Leave after the build, with its result as exit status." env:"-"`
 }
 
 // What the demo calls the things that it makes.
@@ -49,15 +48,12 @@ type demo struct {
 // Run implements the command.
 func (c *demoCommand) Run(std stdio, signals interrupts) (err error) {
 	// A demo without a directory of its own leaves nothing behind.
-	if c.DataDir == defaultDataDir {
-		dir, err := os.MkdirTemp("", "atelier-demo-")
-		if err != nil {
+	if c.DataDir == "" {
+		if c.DataDir, err = os.MkdirTemp("", "atelier-demo-"); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		c.DataDir = dir
+		defer func() { err = errors.Join(err, os.RemoveAll(c.DataDir)) }()
 	}
-	c.Drain = 0
 	config, err := c.config(std)
 	if err != nil {
 		return err
@@ -65,13 +61,12 @@ func (c *demoCommand) Run(std stdio, signals interrupts) (err error) {
 	repositories := filepath.Join(config.DataDir, "demo-repositories")
 	config.FileRepositories = append(config.FileRepositories, repositories)
 	ctx := signals.stop
-	repo, err := makeRepository(ctx, filepath.Join(repositories, "hello"))
-	if err != nil {
-		return fmt.Errorf("make the demo's repository: %w", err)
-	}
-	d := &demo{std: std, config: config, repo: repo}
+	d := &demo{std: std, config: config}
 	if d.server, err = server.Open(ctx, config); err != nil {
 		return err
+	}
+	if d.repo, err = makeRepository(ctx, filepath.Join(repositories, "hello")); err != nil {
+		return errors.Join(fmt.Errorf("make the demo's repository: %w", err), d.server.Close())
 	}
 	if err := d.server.Start(ctx); err != nil {
 		return errors.Join(err, d.server.Close())
@@ -79,16 +74,12 @@ func (c *demoCommand) Run(std stdio, signals interrupts) (err error) {
 	defer func() { err = errors.Join(err, d.server.Stop(signals.now)) }()
 	d.say("Atelier listens on %s. Everything is kept in %s.", d.server.URL(), config.DataDir)
 	status, err := d.play(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // Ctrl-C during the build
-		}
+	switch {
+	case err != nil && ctx.Err() == nil:
 		return err
-	}
-	if c.Once {
-		if status != "SUCCESS" {
-			return exitError(1)
-		}
+	case c.Once && status != "SUCCESS":
+		return exitError(1)
+	case c.Once || err != nil: // Ctrl-C during the build
 		return nil
 	}
 	d.explain()
@@ -130,23 +121,25 @@ func (d *demo) makeAccount(ctx context.Context) error {
 	if _, err := users.Bootstrap(ctx, d.config.Domain, "admin", newPassword(), d.config.Region); err != nil {
 		return err
 	}
-	domain, err := users.DomainNamed(ctx, d.config.Domain)
+	domain, err := findDomain(ctx, users, d.config.Domain)
 	if err != nil {
 		return err
 	}
 	d.password = newPassword()
 	d.user, err = findUser(ctx, users, domain, demoUser)
 	switch {
-	case fault.Is(err, fault.Invalid):
+	case fault.Is(err, fault.NotFound):
 		d.user, err = users.CreateUser(ctx, iam.NewUser{DomainID: domain.ID, Name: demoUser, Password: d.password})
 	case err == nil:
-		err = users.SetPassword(ctx, d.user.ID, d.password)
+		if err = d.dropKey(ctx, users); err == nil {
+			err = users.SetPassword(ctx, d.user.ID, d.password)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	project, err := findProject(ctx, users, domain, demoProject)
-	if fault.Is(err, fault.Invalid) {
+	if fault.Is(err, fault.NotFound) {
 		project, err = users.CreateProject(ctx, iam.NewProject{DomainID: domain.ID, Name: demoProject})
 	}
 	if err != nil {
@@ -159,20 +152,24 @@ func (d *demo) makeAccount(ctx context.Context) error {
 	return d.makeKey(ctx, users)
 }
 
+// demoKeyNote tells the keys that a demo made from all others.
 const demoKeyNote = "made by atelier demo"
 
-func (d *demo) makeKey(ctx context.Context, users *iam.Service) error {
+// dropKey removes the key of an earlier demo, whose secret is lost. A user without one is somebody else's.
+func (d *demo) dropKey(ctx context.Context, users *iam.Service) error {
 	keys, err := users.Keys(ctx, d.user.ID)
 	if err != nil {
 		return err
 	}
 	for _, key := range keys {
-		if key.Description == demoKeyNote { // its secret is lost
-			if err := users.DeleteKey(ctx, key.Access); err != nil {
-				return err
-			}
+		if key.Description == demoKeyNote {
+			return users.DeleteKey(ctx, key.Access)
 		}
 	}
+	return fault.New(fault.Exists, "the domain %s has a user %s that no demo made; give the demo a --data-dir or --database of its own", d.config.Domain, demoUser)
+}
+
+func (d *demo) makeKey(ctx context.Context, users *iam.Service) error {
 	key, secret, err := users.CreateKey(ctx, d.user.ID, demoKeyNote)
 	if err != nil {
 		return err
@@ -200,8 +197,6 @@ func (d *demo) makeKey(ctx context.Context, users *iam.Service) error {
 	d.region = regions.Projects[0].ID
 	return nil
 }
-
-func newPassword() string { return build.NewHexID()[:20] }
 
 // pollTime is how often the demo asks for more of the log.
 const pollTime = 50 * time.Millisecond

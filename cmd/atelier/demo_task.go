@@ -6,9 +6,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,19 +44,24 @@ steps:
             git ls-files | while read -r file; do wc -l "$file"; done
 `
 
-// makeRepository makes a small git repository, unless there is one, and returns its address.
+// makeRepository makes a small git repository, unless there is one, and returns its address. It is whole from the moment it is
+// there.
 func makeRepository(ctx context.Context, dir string) (string, error) {
-	address := "file://" + filepath.ToSlash(dir)
-	if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+	address := (&url.URL{Scheme: "file", Path: filepath.ToSlash(dir)}).String()
+	if _, err := os.Stat(dir); err == nil {
 		return address, nil
+	}
+	unfinished := dir + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return "", err
 	}
 	files := map[string]string{
 		"README.md":             "# Hello\n\nA repository for trying out Atelier.\n",
 		".cloudbuild/build.yml": fmt.Sprintf(demoBuildFile, address),
 	}
 	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		path := filepath.Join(unfinished, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return "", err
 		}
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -68,13 +73,13 @@ func makeRepository(ctx context.Context, dir string) (string, error) {
 		{"add", "--all"},
 		{"-c", "user.name=Atelier", "-c", "user.email=demo@localhost", "commit", "--quiet", "--message", "Say hello"},
 	} {
-		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", unfinished}, args...)...)
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("git %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+			return "", fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
 		}
 	}
-	return address, nil
+	return address, os.Rename(unfinished, dir)
 }
 
 // trusting returns how to reach the demo's own server, whose certificate may be its own.
@@ -107,23 +112,8 @@ func parameter(properties ...[2]string) map[string]any {
 	return map[string]any{"name": "hudson.model.StringParameterDefinition", "params": params}
 }
 
-// makeTask creates the build task, or finds the one of an earlier demo.
+// makeTask creates the build task. One of an earlier demo, which may have had another repository, is brought up to date.
 func (d *demo) makeTask(ctx context.Context) error {
-	var list struct {
-		Jobs []struct {
-			ID   string `json:"id"`
-			Name string `json:"job_name"`
-		} `json:"jobs"`
-	}
-	if _, err := d.client.call(ctx, http.MethodGet, "/v1/job/"+d.project+"/list", map[string][]string{"search": {demoTask}}, nil, &list); err != nil {
-		return err
-	}
-	for _, job := range list.Jobs {
-		if job.Name == demoTask {
-			d.job = job.ID
-			return nil
-		}
-	}
 	body := map[string]any{
 		"job_name": demoTask, "project_id": d.project, "arch": hostArch(), "build_config_type": "YAML", "steps": []any{},
 		"scms": []any{map[string]any{
@@ -134,16 +124,30 @@ func (d *demo) makeTask(ctx context.Context) error {
 			parameter([2]string{"name", "API_TOKEN"}, [2]string{"defaultValue", newPassword()}, [2]string{"sensitiveVar", "true"}),
 		},
 	}
+	var list struct {
+		Jobs []struct {
+			ID   string `json:"id"`
+			Name string `json:"job_name"`
+		} `json:"jobs"`
+	}
+	if _, err := d.client.call(ctx, http.MethodGet, "/v1/job/"+d.project+"/list", map[string][]string{"search": {demoTask}}, nil, &list); err != nil {
+		return err
+	}
+	path := "/v1/job/create"
+	for _, job := range list.Jobs {
+		if job.Name == demoTask {
+			path = "/v1/job/update"
+			body["job_id"] = job.ID
+		}
+	}
 	var made struct {
 		Result struct {
 			JobID string `json:"job_id"`
 		} `json:"result"`
 	}
-	if _, err := d.client.call(ctx, http.MethodPost, "/v1/job/create", nil, body, &made); err != nil {
-		return err
-	}
+	_, err := d.client.call(ctx, http.MethodPost, path, nil, body, &made)
 	d.job = made.Result.JobID
-	return nil
+	return err
 }
 
 // hostArch is this machine's architecture in the API's words.
@@ -186,70 +190,4 @@ func (d *demo) show(ctx context.Context) (string, error) {
 	d.say("")
 	_, err = fmt.Fprintln(d.std.Out, pretty.String())
 	return info.Result.Status, err
-}
-
-// writeEnv writes what other programs need to know into a file that a shell can read. It is whole from the moment it is there.
-func (d *demo) writeEnv() error {
-	var b strings.Builder
-	for _, v := range [][2]string{
-		{"ATELIER_ENDPOINT", d.server.URL()},
-		{"ATELIER_REGION", d.config.Region},
-		{"HUAWEICLOUD_SDK_AK", d.client.key.Access},
-		{"HUAWEICLOUD_SDK_SK", d.client.key.Secret},
-		{"HUAWEICLOUD_SDK_PROJECT_ID", d.region},
-		{"ATELIER_PROJECT_ID", d.project},
-		{"ATELIER_JOB_ID", d.job},
-		{"ATELIER_BUILD_NO", d.number},
-		{"ATELIER_REPO_URL", d.repo},
-		{"ATELIER_USER", demoUser},
-		{"ATELIER_PASSWORD", d.password},
-		{"ATELIER_DOMAIN", d.config.Domain},
-	} {
-		fmt.Fprintf(&b, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
-	}
-	f, err := os.CreateTemp(d.config.DataDir, "demo.env.") // with mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(b.String())
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), d.envFile())
-}
-
-func (d *demo) envFile() string { return filepath.Join(d.config.DataDir, "demo.env") }
-
-// explain says what to do next.
-func (d *demo) explain() {
-	curl := "curl -s"
-	if d.config.TLSSelfSigned {
-		cert, _ := server.SelfSignedFiles(d.config.DataDir)
-		curl += " --cacert " + cert
-	}
-	d.say(`
-The server stays up until Ctrl-C.
-
-  console      %[1]s/
-  user         %[2]s, password %[3]s, domain %[4]s
-  access key   %[5]s
-  secret key   %[6]s
-  all of it    source %[7]s
-
-Ask for the record with curl:
-
-  source %[7]s
-  token=$(%[8]s -D - -o /dev/null $ATELIER_ENDPOINT/v3/auth/tokens -H 'Content-Type: application/json' -d '{"auth":{
-    "identity":{"methods":["hw_ak_sk"],"hw_ak_sk":{"access":{"key":"'$HUAWEICLOUD_SDK_AK'"},"secret":{"key":"'$HUAWEICLOUD_SDK_SK'"}}},
-    "scope":{"project":{"name":"'$ATELIER_REGION'"}}}}' | tr -d '\r' | sed -n 's/^X-Subject-Token: //Ip')
-  %[8]s -H "X-Auth-Token: $token" $ATELIER_ENDPOINT/v3/jobs/$ATELIER_JOB_ID/$ATELIER_BUILD_NO/record-info
-
-Or with the official Go SDK:
-
-  auth := basic.NewCredentialsBuilder().WithAk(os.Getenv("HUAWEICLOUD_SDK_AK")).WithSk(os.Getenv("HUAWEICLOUD_SDK_SK")).
-      WithProjectId(os.Getenv("HUAWEICLOUD_SDK_PROJECT_ID")).Build()
-  client := codeartsbuild.NewCodeArtsBuildClient(codeartsbuild.CodeArtsBuildClientBuilder().
-      WithEndpoint(os.Getenv("ATELIER_ENDPOINT")).WithCredential(auth).Build())
-  record, err := client.ShowRecordInfo(&model.ShowRecordInfoRequest{JobId: "%[9]s", BuildNo: %[10]s})
-`, d.server.URL(), demoUser, d.password, d.config.Domain, d.client.key.Access, d.client.key.Secret, d.envFile(), curl, d.job, d.number)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	_ "time/tzdata" // time zones also where the machine has none
 
@@ -17,14 +18,14 @@ import (
 // version is set by the linker in releases.
 var version = "dev"
 
-// cli is the command line. Every flag is also an environment variable, ATELIER_ and its name, and a key of the configuration
-// file; the command line wins over the environment, and that over the file.
+// cli is the command line. Every setting is a flag, an environment variable, ATELIER_ and its name, and a key of the configuration
+// file; the command line wins over the environment, and that over the file. Flags about a single run have no variable.
 type cli struct {
-	Config  kong.ConfigFlag  `help:"Read flags from this YAML file." placeholder:"FILE"`
+	Config  configFlag       `help:"Read settings from this YAML file." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version and leave." env:"-"`
 
 	Serve serveCommand `cmd:"" help:"Run the server."`
-	Demo  demoCommand  `cmd:"" help:"Run a server with a user, a task and a first build, to try things out."`
+	Demo  demoCommand  `cmd:"" help:"Run a server with a user, a task and a first build, to try things out." set:"kept=a temporary one, removed at the end"`
 	Admin adminCommand `cmd:"" help:"Manage users, projects, roles and access keys."`
 }
 
@@ -68,36 +69,29 @@ func exitCode(err error, std stdio) int {
 	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
-	// The operator sees the whole error, with its cause.
-	fmt.Fprintf(std.Err, "atelier: %v\n", err)
+	// The operator sees the whole error, with its cause. Several at once have a line each.
+	fmt.Fprintf(std.Err, "atelier: %s\n", strings.ReplaceAll(err.Error(), "\n", "\natelier: "))
 	if fault.Is(err, fault.Invalid) {
 		return 2
 	}
 	return 1
 }
 
+// newParser returns the parser of the command line. When --help or --version has been answered, exited is the exit status; until
+// then it is negative.
 func newParser(std stdio) (parser *kong.Kong, exited *int, err error) {
 	code := -1
-	files := []string{}
-	if file := os.Getenv("ATELIER_CONFIG"); file != "" {
-		if _, err := os.Stat(file); err != nil {
-			return nil, nil, fmt.Errorf("ATELIER_CONFIG: %w", err)
-		}
-		files = append(files, file)
-	}
 	parser, err = kong.New(&cli{},
 		kong.Name("atelier"),
 		kong.Description("A self-hosted build service that speaks the CodeArts Build API."),
-		kong.Vars{"version": "atelier " + version, "data_dir": defaultDataDir},
+		kong.Vars{"version": "atelier " + version, "kept": defaultDataDir, "log_level": "info"},
 		kong.DefaultEnvars("ATELIER"),
-		kong.Configuration(readConfig, files...),
 		kong.Writers(std.Out, std.Err),
 		kong.Exit(func(c int) {
 			if code < 0 {
 				code = c
 			}
 		}),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	return parser, &code, err

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"atelier/internal/build"
@@ -20,17 +21,26 @@ const defaultDataDir = "atelier-data"
 
 // dataFlags say where everything is kept. All commands that touch it have them.
 type dataFlags struct {
-	DataDir  string `help:"Directory for everything that is kept." default:"${data_dir}" placeholder:"DIR"`
+	DataDir  string `help:"Directory for everything that is kept (default: ${kept})." placeholder:"DIR"`
 	Database string `help:"Database: sqlite:PATH or postgres://… (default: a file in the data directory)." placeholder:"URL"`
 	KeyFile  string `help:"File with the key that seals secrets (default: in the data directory). Servers that share a database share it." placeholder:"FILE"`
 	Region   string `help:"Region that this installation stands for. SDKs know cn-north-4 and others by name." default:"cn-north-4"`
 	Domain   string `help:"Name of the tenant that the first start makes." default:"atelier"`
 }
 
+// dir returns the data directory, for commands that have a lasting one.
+func (f dataFlags) dir() (string, error) {
+	dir, err := filepath.Abs(cmp.Or(f.DataDir, defaultDataDir))
+	if err != nil {
+		return "", fault.Field("--data-dir", "%v", err)
+	}
+	return dir, nil
+}
+
 // serverFlags are those of every command that runs a server.
 type serverFlags struct {
 	dataFlags        `embed:""`
-	Listen           string        `help:"Address to listen on; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Listen           string        `help:"Address to listen on; port 0 takes a free one." default:"127.0.0.1:8080"`
 	TLSCert          string        `name:"tls-cert" help:"Certificate in PEM, to serve HTTPS." placeholder:"FILE"`
 	TLSKey           string        `name:"tls-key" help:"Key of the certificate in PEM." placeholder:"FILE"`
 	TLSSelfSigned    bool          `name:"tls-self-signed" help:"Serve HTTPS with a certificate made in the data directory (tls/cert.pem)."`
@@ -38,50 +48,55 @@ type serverFlags struct {
 	Slots            int           `help:"Builds that run at a time (default: two for each processor)." placeholder:"N"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
-	LogLimit         int64         `help:"Size of a build's log, in MiB, beyond which it is cut; 0 for no limit." default:"100" placeholder:"MIB"`
+	LogLimit         int64         `help:"Size of a build's log, in MiB, beyond which it is cut; 0 for no limit." default:"100"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
-	Drain            time.Duration `help:"How long running builds may go on when the server is stopped." default:"30s"`
-	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"info"`
+	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"${log_level}"`
 	LogFormat        string        `help:"Form of the server's own log: ${enum}." enum:"text,json" default:"text"`
 }
 
 // serveCommand runs the server.
 type serveCommand struct {
 	serverFlags       `embed:""`
-	AdminPasswordFile string `help:"File with the administrator's password for the first start (default: make one and print it)." placeholder:"FILE"`
+	Drain             time.Duration `help:"How long running builds may go on when the server is stopped." default:"30s"`
+	AdminPasswordFile string        `help:"File with the administrator's password for the first start (default: make one and print it)." placeholder:"FILE"`
 }
+
+// maxLogLimit is a tebibyte.
+const maxLogLimit = 1 << 20
 
 // config checks the flags, all at once, and returns what they say.
 func (f serverFlags) config(std stdio) (server.Config, error) {
 	var errs []error
-	zone, err := time.LoadLocation(f.TimeZone)
-	if err != nil {
-		errs = append(errs, fault.Field("--time-zone", "%q is no known time zone", f.TimeZone))
-	}
-	if f.Slots < 0 {
-		errs = append(errs, fault.Field("--slots", "must be 1 or more, found %d", f.Slots))
-	}
-	if f.LogLimit < 0 {
-		errs = append(errs, fault.Field("--log-limit", "must be 0 or more, found %d", f.LogLimit))
-	}
-	for name, d := range map[string]time.Duration{"--build-timeout": f.BuildTimeout, "--max-build-timeout": f.MaxBuildTimeout} {
-		if d < time.Second {
-			errs = append(errs, fault.Field(name, "must be a second or more, found %s", d))
+	check := func(ok bool, flag, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fault.Field(flag, format, args...))
 		}
 	}
-	dataDir, err := filepath.Abs(f.DataDir)
-	if err != nil {
-		errs = append(errs, fault.Field("--data-dir", "%v", err))
+	_, _, err := net.SplitHostPort(f.Listen)
+	check(err == nil, "--listen", "must be HOST:PORT such as 127.0.0.1:8080, found %q", f.Listen)
+	check(f.Slots >= 0, "--slots", "must be 1 or more, or 0 for two for each processor, found %d", f.Slots)
+	check(f.BuildTimeout >= time.Second, "--build-timeout", "must be a second or more, found %s", f.BuildTimeout)
+	check(f.MaxBuildTimeout >= f.BuildTimeout, "--max-build-timeout", "must be --build-timeout (%s) or more, found %s", f.BuildTimeout, f.MaxBuildTimeout)
+	check(f.LogLimit >= 0 && f.LogLimit <= maxLogLimit, "--log-limit", "must be 1 to %d MiB, or 0 for no limit, found %d", maxLogLimit, f.LogLimit)
+	zone, err := time.LoadLocation(f.TimeZone)
+	check(err == nil, "--time-zone", "must be a name such as Asia/Shanghai, UTC or Local, found %q", f.TimeZone)
+	roots := make([]string, len(f.FileRepositories))
+	for i, root := range f.FileRepositories {
+		info, err := os.Stat(root)
+		check(err == nil && info.IsDir(), "--file-repositories", "must be directories that are there, found %q", root)
+		roots[i], err = filepath.Abs(root)
+		check(err == nil, "--file-repositories", "%v", err)
 	}
 	if len(errs) > 0 {
 		return server.Config{}, errors.Join(errs...)
 	}
+	dir, err := f.dir()
 	return server.Config{
-		Listen: f.Listen, DataDir: dataDir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
-		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: f.FileRepositories, Slots: f.Slots,
-		BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, Zone: zone, Drain: f.Drain,
+		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
+		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
+		BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, Zone: zone,
 		Log: f.logger(std),
-	}, nil
+	}, err
 }
 
 func (f serverFlags) logger(std stdio) *slog.Logger {
@@ -97,6 +112,14 @@ func (f serverFlags) logger(std stdio) *slog.Logger {
 // Run implements the command.
 func (c *serveCommand) Run(std stdio, signals interrupts) error {
 	config, err := c.config(std)
+	if c.Drain < 0 {
+		err = errors.Join(err, fault.Field("--drain", "must be 0 or more, found %s", c.Drain))
+	}
+	if err != nil {
+		return err
+	}
+	config.Drain = c.Drain
+	password, err := readSecret("--admin-password-file", c.AdminPasswordFile, std.In)
 	if err != nil {
 		return err
 	}
@@ -104,7 +127,7 @@ func (c *serveCommand) Run(std stdio, signals interrupts) error {
 	if err != nil {
 		return err
 	}
-	if err := c.bootstrap(signals.stop, s, std); err != nil {
+	if err := c.bootstrap(signals.stop, s, password, std); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	if err := s.Start(signals.stop); err != nil {
@@ -120,20 +143,19 @@ func (c *serveCommand) Run(std stdio, signals interrupts) error {
 	}
 }
 
-// bootstrap makes the administrator of a new installation.
-func (c *serveCommand) bootstrap(ctx context.Context, s *server.Server, std stdio) error {
-	password := build.NewHexID()[:20]
-	if c.AdminPasswordFile != "" {
-		data, err := os.ReadFile(c.AdminPasswordFile)
-		if err != nil {
-			return fault.Wrap(err, fault.Invalid, "--admin-password-file: %s cannot be read", c.AdminPasswordFile)
-		}
-		password = strings.TrimRight(string(data), "\r\n")
-	}
+// bootstrap makes the administrator of a new installation, with the given password or one of its own, which it prints.
+func (c *serveCommand) bootstrap(ctx context.Context, s *server.Server, given string, std stdio) error {
+	password := cmp.Or(given, newPassword())
 	made, err := s.IAM().Bootstrap(ctx, c.Domain, "admin", password, c.Region)
-	if err != nil || !made || c.AdminPasswordFile != "" {
-		return err
+	if err != nil {
+		return fmt.Errorf("set up the installation: %w", err)
+	}
+	if !made || given != "" {
+		return nil
 	}
 	_, err = fmt.Fprintf(std.Err, "First start. The administrator of domain %s is admin, with this password, which is shown only now:\n\n    %s\n\n", c.Domain, password)
 	return err
 }
+
+// newPassword returns a password that nobody can guess.
+func newPassword() string { return build.NewHexID()[:20] }

@@ -62,7 +62,7 @@ func (r *reader) directory(v value) string {
 	}
 	dir := path.Clean(v.text)
 	if path.IsAbs(dir) || dir == ".." || strings.HasPrefix(dir, "../") || strings.Contains(v.text, `\`) {
-		r.report(v.entry.value, v.path, "must be a directory below the workspace, found %s", shown(v.text))
+		r.report(v.value, v.path, "must be a directory below the workspace, found %s", shown(v.text))
 	}
 	if dir == "." {
 		return ""

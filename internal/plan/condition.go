@@ -140,8 +140,9 @@ func (p *conditionParser) operand() string {
 // wordLength returns how long the name or number is that a text begins with.
 func wordLength(s string) int {
 	for i := range len(s) {
-		c := s[i]
-		if !(c == '_' || c == '.' || c == '-' && i == 0 || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+		switch c := s[i]; {
+		case c == '_', c == '.', c == '-' && i == 0, c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z':
+		default:
 			return i
 		}
 	}

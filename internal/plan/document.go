@@ -74,14 +74,16 @@ func (d *document) syntax(data []byte, err error) {
 		}
 	}
 	p.Line, p.Column = max(1, p.Line), max(1, p.Column)
-	p.Message += hint(data, p.Line)
+	if line, text := hint(data, p.Line); text != "" {
+		p.Message += fmt.Sprintf("; line %d: %s", line, text)
+	}
 	d.problems = append(d.problems, p)
 }
 
 // hint names the usual mistakes, if one stands in the line at fault or just before it.
-func hint(data []byte, line int) string {
+func hint(data []byte, near int) (line int, text string) {
 	lines := bytes.Split(data, []byte("\n"))
-	for _, i := range []int{line - 1, line - 2} {
+	for _, i := range []int{near - 1, near - 2} {
 		if i < 0 || i >= len(lines) {
 			continue
 		}
@@ -90,16 +92,16 @@ func hint(data []byte, line int) string {
 		key, value, colon := strings.Cut(strings.TrimSpace(text), ":")
 		switch {
 		case strings.Contains(indent, "\t"):
-			return "; a tab may not indent, use spaces"
+			return i + 1, "a tab may not indent, use spaces"
 		case strings.Contains(text, "："):
-			return "; the colon is a full-width one, use :"
+			return i + 1, "the colon is a full-width one, use :"
 		case colon && value != "" && value[0] != ' ' && !strings.ContainsAny(key, `'"/ `):
-			return "; write a blank behind the colon"
+			return i + 1, "write a blank behind the colon"
 		case strings.Contains(text, `"`) && strings.Contains(text, `\`):
-			return `; in double quotes a backslash begins an escape, use single quotes or a block`
+			return i + 1, "in double quotes a backslash begins an escape, use single quotes or a block"
 		}
 	}
-	return ""
+	return 0, ""
 }
 
 // entry is a key of a mapping with its value.

@@ -38,15 +38,16 @@ func (r *reader) warn(format string, n *yaml.Node, path string) {
 func (r *reader) root(n *yaml.Node) {
 	r.recognise(n)
 	keys := make(map[string]entry)
-	for _, e := range r.mapping(n, "", "a map with the keys version and steps") {
+	entries := r.mapping(n, "", "a map with the keys version and steps")
+	if len(entries) == 0 && len(r.problems) > 0 {
+		return // not a map, and that was reported
+	}
+	for _, e := range entries {
 		if !slices.Contains(topKeys, e.key) {
 			r.unknown(e, topKeys)
 			continue
 		}
 		keys[e.key] = e
-	}
-	if len(keys) == 0 {
-		return // not a build file at all, and that was reported
 	}
 	r.version(n, keys)
 	r.parameters(keys)
@@ -105,14 +106,11 @@ func (r *reader) paramList(list entry) []Param {
 		var p Param
 		named := false
 		for _, e := range r.mapping(n, path, "a map with the keys name and value") {
-			value, ok := "", true
-			switch e.key {
-			case "name", "value":
-				value, ok = r.scalar(e.value, e.path)
-			default:
+			if e.key != "name" && e.key != "value" {
 				r.unknown(e, []string{"name", "value"})
 				continue
 			}
+			value, ok := r.scalar(e.value, e.path)
 			switch {
 			case !ok:
 				named = named || e.key == "name" // reported

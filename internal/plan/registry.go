@@ -50,12 +50,26 @@ var command = input{name: "command", required: true}
 // actions is the registry: everything that the build files and ACTION jobs of the vendor's service know.
 var actions = []action{
 	{keyword: "checkout", stages: []string{stagePrepare}, inputs: []input{
-		{name: "scm"}, {name: "url"}, {name: "branch"}, {name: "commit"}, {name: "tag"}, {name: "path"},
-		{name: "depth", kind: number}, {name: "submodule", kind: flag}, {name: "lfs", kind: flag},
+		{name: "scm"},
+		{name: "url"},
+		{name: "branch"},
+		{name: "commit"},
+		{name: "tag"},
+		{name: "path"},
+		{name: "depth", kind: number},
+		{name: "submodule", kind: flag},
+		{name: "lfs", kind: flag},
 	}},
 	{keyword: "manifest_checkout", later: true, stages: []string{stagePrepare}, inputs: []input{
-		{name: "manifest_url", required: true}, {name: "manifest_branch"}, {name: "manifest_file"}, {name: "path"},
-		{name: "repo_url"}, {name: "repo_branch"}, {name: "lfs", kind: flag}, {name: "username"}, {name: "password"},
+		{name: "manifest_url", required: true},
+		{name: "manifest_branch"},
+		{name: "manifest_file"},
+		{name: "path"},
+		{name: "repo_url"},
+		{name: "repo_branch"},
+		{name: "lfs", kind: flag},
+		{name: "username"},
+		{name: "password"},
 	}},
 	{keyword: "sh", module: "20017", stages: []string{stagePrepare, stageBuild}, inputs: []input{command}},
 
@@ -82,7 +96,10 @@ var actions = []action{
 	{keyword: "sbt", inputs: []input{command}, others: true},
 
 	{keyword: "maven", module: "20043", later: true, inputs: []input{
-		command, {name: "settings", kind: mapping}, {name: "cache", kind: flag}, {name: "unit_test", kind: mapping},
+		command,
+		{name: "settings", kind: mapping},
+		{name: "cache", kind: flag},
+		{name: "unit_test", kind: mapping},
 		{name: "check", kind: mapping},
 	}},
 	{keyword: "gradle", later: true, inputs: []input{command, {name: "gradle", required: true}, {name: "jdk", required: true}}},
@@ -90,21 +107,34 @@ var actions = []action{
 		command, {name: "gradle", required: true}, {name: "jdk", required: true}, {name: "ndk", required: true},
 	}},
 	{keyword: "android_sign", later: true, inputs: []input{
-		{name: "file_path", required: true}, {name: "keystore_file", required: true}, {name: "keystore_password"},
-		{name: "alias", required: true}, {name: "key_password"}, {name: "apksigner_commond", required: true}, // spelled so by the vendor
+		{name: "file_path", required: true},
+		{name: "keystore_file", required: true},
+		{name: "keystore_password"},
+		{name: "alias", required: true},
+		{name: "key_password"},
+		{name: "apksigner_commond", required: true}, // spelled so by the vendor
 	}},
 	{keyword: "swr", module: "20028", later: true, inputs: []input{command}},
 	{keyword: "build_image", module: "20004", later: true, inputs: []input{
-		{name: "organization", required: true}, {name: "image_name"}, {name: "image_tag"}, {name: "dockerfile_path"},
-		{name: "regions", kind: texts}, {name: "context_path"}, {name: "set_meta_data", kind: flag},
+		{name: "organization", required: true},
+		{name: "image_name"},
+		{name: "image_tag"},
+		{name: "dockerfile_path"},
+		{name: "regions", kind: texts},
+		{name: "context_path"},
+		{name: "set_meta_data", kind: flag},
 	}},
 	{keyword: "docker", module: "20035", later: true, inputs: []input{command}},
 	{keyword: "upload_artifact", module: "20018", later: true, inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
 	{keyword: "download_artifact", later: true, inputs: []input{{name: "url", required: true}}},
 	{keyword: "download_file", module: "20061", later: true, inputs: []input{{name: "name", required: true}}},
 	{keyword: "upload_obs", module: "20057", later: true, inputs: []input{
-		{name: "artifact_path"}, {name: "bucket_name", required: true}, {name: "obs_directory"}, {name: "artifact_dest_name"},
-		{name: "upload_directory", kind: flag}, {name: "headers", kind: mapping},
+		{name: "artifact_path"},
+		{name: "bucket_name", required: true},
+		{name: "obs_directory"},
+		{name: "artifact_dest_name"},
+		{name: "upload_directory", kind: flag},
+		{name: "headers", kind: mapping},
 	}},
 }
 

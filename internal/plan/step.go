@@ -85,7 +85,11 @@ func (r *reader) keyword(stage string, e entry) {
 	}
 	step := Step{Keyword: act.keyword, Name: act.keyword}
 	inputs := entry{at: e.at, path: e.path + ".inputs", value: &yaml.Node{Kind: yaml.MappingNode, Line: e.at.Line, Column: e.at.Column}}
-	for _, setting := range r.mapping(e.value, e.path, "a map with the keys name, image and inputs") {
+	if kind := r.follow(e.value).Kind; kind != yaml.MappingNode {
+		r.mapping(e.value, e.path, "a map with the keys name, image and inputs") // reports it
+		return
+	}
+	for _, setting := range r.mapping(e.value, e.path, "a map") {
 		switch setting.key {
 		case "name":
 			r.name(setting, &step)

@@ -43,5 +43,23 @@ func serverID(dir string) (string, error) {
 		return "", err
 	}
 	id := build.NewHexID()
-	return id, os.WriteFile(path, []byte(id+"\n"), 0o600)
+	return id, writeWhole(path, []byte(id+"\n"), 0o600)
+}
+
+// writeWhole makes a file that is whole from the moment it is there, whenever the server or the machine ends.
+func writeWhole(path string, data []byte, mode os.FileMode) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }

@@ -233,7 +233,7 @@ func (s *Server) Stop(ctx context.Context) error {
 // Close closes a server that was opened but not started.
 func (s *Server) Close() error {
 	if s.listen != nil {
-		s.listen.Close()
+		_ = s.listen.Close() // which was never used
 	}
 	return s.closeStores()
 }

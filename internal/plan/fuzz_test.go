@@ -1,0 +1,92 @@
+package plan_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"atelier/internal/plan"
+)
+
+// FuzzFile: whatever stands in a repository, there is a plan that can be run, or problems with places in the file.
+func FuzzFile(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("version: 2.0\nsteps: &s\n  BUILD:\n  - sh: *s"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := plan.New(fileInput(string(data)))
+		problems, _ := errors.AsType[plan.Problems](err)
+		if err != nil && len(problems) == 0 {
+			t.Fatalf("an error without problems: %v", err)
+		}
+		lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) + 1
+		for _, problem := range problems {
+			if problem.Message == "" || problem.Line < 0 || problem.Line > lines+1 || problem.Line > 0 && problem.Column < 1 {
+				t.Errorf("in %d lines: %+v", lines, problem)
+			}
+		}
+		if err != nil {
+			return
+		}
+		if len(p.Steps) == 0 {
+			t.Error("a plan without steps")
+		}
+		for _, step := range p.Steps {
+			if (step.Checkout == nil) == (step.Script == nil) || step.Name == "" || step.Keyword == "" {
+				t.Errorf("step %+v", step)
+			}
+		}
+	})
+}
+
+// FuzzCondition goes through the file that conditions stand in.
+func FuzzCondition(f *testing.F) {
+	for _, s := range []string{"a == 1", "!(a || 'b' != \"c\") && ${d}", "((((", "1.0 == -1", "'"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, condition string) {
+		quoted := "'" + strings.ReplaceAll(condition, "'", "''") + "'"
+		_, _ = plan.New(fileInput("version: 2.0\nenvs: [{condition: " + quoted + ", resource: {type: docker}}]\nsteps:\n  BUILD:\n    - sh: {inputs: {command: a}}\n"))
+	})
+}
+
+// TestExamples reads the vendor's examples, where they are. What this version cannot run yet is the only thing wrong with them.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	dir := os.Getenv("ATELIER_EXAMPLES")
+	if dir == "" {
+		t.Skip("ATELIER_EXAMPLES names no directory with build files")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = plan.New(fileInput(string(data)))
+		problems, _ := errors.AsType[plan.Problems](err)
+		for _, p := range problems {
+			if !strings.Contains(p.Message, "this version cannot run") {
+				t.Errorf("%s: %s", file, p)
+			}
+		}
+	}
+}
