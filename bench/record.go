@@ -28,7 +28,7 @@ func benchRecord(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	defer bare.Close()
+	defer func() { _ = bare.Close() }()
 
 	// All candidates take turns, so that whatever else the machine does hits all of them.
 	candidates := map[string]func() (float64, error){
