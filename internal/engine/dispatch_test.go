@@ -119,3 +119,23 @@ func TestOldestFirst(t *testing.T) {
 		t.Errorf("builds ran in the order %v, %v", got, err)
 	}
 }
+
+// A build that no executor takes does not wait for ever.
+func TestQueueTimeout(t *testing.T) {
+	t.Parallel()
+	w := newStarted(t, func(p *engine.Parts) { p.Slots, p.QueueTimeout, p.LeaseTime = 1, time.Second, 3*time.Second })
+	pipe := newTether(t)
+	running := w.begin(w.scripts(pipe.wicked()))
+	w.printed(running.ID, "] ready\n")
+	waiting := w.begin(w.scripts("true"))
+	const text = "The build waited for an executor for longer than 1s."
+	w.wantEnd(w.end(waiting.ID), build.Unschedulable, text)
+	if log := w.log(waiting.ID); !strings.Contains(log, text) {
+		t.Errorf("its log is %q", log)
+	}
+	if r := w.record(running.ID); r.State != build.Running {
+		t.Errorf("the build before it is %s", r.State)
+	}
+	w.halt(running)
+	w.end(running.ID)
+}

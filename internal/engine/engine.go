@@ -24,6 +24,8 @@ import (
 type Queue interface {
 	// Lease gives the oldest queued build to owner until the given moment; false when no build is queued.
 	Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error)
+	// LeaseOverdue does the same for a build that was queued before the given moment.
+	LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error)
 	// Renew extends every lease of owner, and returns what it holds.
 	Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error)
 	// Lost returns the builds that owner holds, and those whose lease has run out.
@@ -59,6 +61,7 @@ type Parts struct {
 
 	Slots          int            // builds at a time; default twice the number of processors
 	Timeout        time.Duration  // of a build whose job has none; default 4 h
+	QueueTimeout   time.Duration  // of a build that no executor takes; default 24 h
 	PrepareTimeout time.Duration  // for finding out what to build; default 10 min
 	LeaseTime      time.Duration  // default 30 s
 	PollTime       time.Duration  // between looks at the queue when nobody wakes the engine; default 5 s
@@ -105,6 +108,7 @@ func New(parts Parts) *Engine {
 		}
 	}
 	or(&parts.Timeout, 4*time.Hour)
+	or(&parts.QueueTimeout, 24*time.Hour)
 	or(&parts.PrepareTimeout, 10*time.Minute)
 	or(&parts.LeaseTime, 30*time.Second)
 	or(&parts.PollTime, 5*time.Second)
@@ -140,6 +144,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.runs.Go(e.dispatch)
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.renew) })
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.lookForLost) })
+	e.loops.Go(func() { e.every(e.LeaseTime/3, e.endOverdue) })
 	return nil
 }
 

@@ -77,6 +77,37 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	return e.Queue.Report(ctx, record.ID, lease.Fence, build.Progress{Steps: endRunning(steps, end.At, logEnd), End: &end})
 }
 
+// endOverdue ends the builds that have waited in the queue for too long.
+func (e *Engine) endOverdue() {
+	ctx, cancel := context.WithTimeout(e.base, e.LeaseTime)
+	defer cancel()
+	for {
+		ended, err := e.endOldest(ctx)
+		if err != nil && e.base.Err() == nil {
+			e.Log.Error("end builds that have waited too long", "error", err)
+		}
+		if err != nil || !ended {
+			return
+		}
+	}
+}
+
+// endOldest ends the build that has waited longest, if that is too long.
+func (e *Engine) endOldest(ctx context.Context) (ended bool, err error) {
+	e.leasing.Lock() // so that nobody takes the build for lost meanwhile
+	defer e.leasing.Unlock()
+	now := e.Now()
+	lease, ok, err := e.Queue.LeaseOverdue(ctx, e.Owner, now.Add(-e.QueueTimeout), now, now.Add(e.LeaseTime))
+	if err != nil || !ok {
+		return false, err
+	}
+	end := build.End{State: build.Unschedulable, Error: fmt.Sprintf("The build waited for an executor for longer than %s.", e.QueueTimeout), At: moment(now)}
+	if _, err := e.lastWords(lease.Record.ID, end.Error); err != nil { // which must not keep the build from ending
+		e.Log.Error("write the log of a build that waited too long", "record", lease.Record.ID, "error", err)
+	}
+	return true, e.Queue.Report(ctx, lease.Record.ID, lease.Fence, build.Progress{End: &end})
+}
+
 // lastWords ends the log of a build with an error, and returns how long it is then.
 func (e *Engine) lastWords(id build.RecordID, text string) (int64, error) {
 	log, err := e.Logs.Append(id)

@@ -44,6 +44,7 @@ type Config struct {
 
 	FileRepositories []string       // directories below which file:// repositories may be built
 	Slots            int            // builds at a time; 0 for the engine's default
+	QueueTimeout     time.Duration  // of a build that waits for an executor
 	BuildTimeout     time.Duration  // of a task that has none
 	MaxBuildTimeout  time.Duration  // that a task may ask for
 	LogLimit         int64          // of one build, in bytes; 0 for none
@@ -111,7 +112,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.host, Slots: c.Slots, Timeout: c.BuildTimeout, Zone: c.Zone,
+		Executor: s.host, Slots: c.Slots, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,

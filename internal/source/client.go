@@ -6,6 +6,9 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"time"
+
+	"atelier/internal/orphan"
 )
 
 // Config is what a [Client] is made of.
@@ -13,7 +16,7 @@ type Config struct {
 	Policy Policy
 
 	// Dir is a directory for mirrors of repositories, absolute and used by this client alone. It is a cache: what an earlier
-	// client left in it is removed.
+	// client left in it is removed, and what of its git commands still runs is ended.
 	Dir string
 
 	// Environ is the environment of the server, from which git gets what credentials, proxies and certificates need.
@@ -35,6 +38,9 @@ type Client struct {
 func New(config Config) (*Client, error) {
 	c := &Client{policy: config.Policy, dir: config.Dir, mirrors: make(map[string]*mirror)}
 	c.environ = sync.OnceValue(func() []string { return c.gitEnviron(config.Environ) })
+	if err := c.endOrphans(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of mirrors: %w", err)
 	}
@@ -51,6 +57,20 @@ func New(config Config) (*Client, error) {
 		}
 	}
 	return c, nil
+}
+
+// marker is the variable by which the git commands of a client that was killed are found. One may wait for ever for a host that
+// does not answer.
+const marker = "ATELIER_REPOSITORIES"
+
+func (c *Client) endOrphans() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	mine := func(pid int) bool { return orphan.HasVariable(pid, marker+"="+c.dir) }
+	if err := orphan.End(ctx, mine, 0); err != nil {
+		return fmt.Errorf("end the git commands that were left behind: %w", err)
+	}
+	return nil
 }
 
 var mirrorName = regexp.MustCompile(`^mirror-[0-9]+\.git$`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"time"
 
 	"atelier/internal/build"
@@ -11,12 +12,21 @@ import (
 
 // Lease gives the oldest queued build to owner until the given moment; false when no build is queued.
 func (s *Store) Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error) {
+	return s.lease(ctx, owner, now, until, math.MaxInt64)
+}
+
+// LeaseOverdue is [Store.Lease] for a build that was queued before the given moment.
+func (s *Store) LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error) {
+	return s.lease(ctx, owner, now, until, millis(queuedBefore))
+}
+
+func (s *Store) lease(ctx context.Context, owner string, now, until time.Time, queuedBefore int64) (build.Lease, bool, error) {
 	lease := build.Lease{Owner: owner, Until: until}
 	err := s.write(ctx, func(t *tx) error {
 		var id string
 		err := t.row(ctx, `UPDATE records SET state = 'scheduled', started_at = ?, lease_owner = ?, lease_until = ?, lease_fence = lease_fence + 1
-			WHERE state = 'queued' AND id = (SELECT id FROM records WHERE state = 'queued' ORDER BY queued_at, id LIMIT 1`+s.dialect.skipLocked()+`)
-			RETURNING id, lease_fence`, millis(now), owner, millis(until)).Scan(&id, &lease.Fence)
+			WHERE state = 'queued' AND id = (SELECT id FROM records WHERE state = 'queued' AND queued_at < ? ORDER BY queued_at, id LIMIT 1`+s.dialect.skipLocked()+`)
+			RETURNING id, lease_fence`, millis(now), owner, millis(until), queuedBefore).Scan(&id, &lease.Fence)
 		if err != nil {
 			return err
 		}

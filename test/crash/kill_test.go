@@ -168,11 +168,12 @@ func TestKillBeforeStep(t *testing.T) {
 	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh:\n        inputs:\n          command: echo it runs\n")
 	repo.Commit("init")
 	var requests atomic.Int32
-	arrived := make(chan struct{})
+	arrived, gone := make(chan struct{}), make(chan struct{})
 	address := serveGit(t, root, func(ctx context.Context) {
 		if requests.Add(1) == 1 { // which gets no answer
 			close(arrived)
 			<-ctx.Done()
+			close(gone)
 		}
 	})
 
@@ -194,6 +195,11 @@ func TestKillBeforeStep(t *testing.T) {
 	s.kill()
 
 	s = in.start("--slots", "1")
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("git still waits for the repository, on behalf of nobody")
+	}
 	for _, b := range []build{first, second} {
 		if r := s.awaitEnd(b); r.Status != "SUCCESS" || r.BuildNo != 1 {
 			t.Errorf("after the kill: %+v\n%s", r, s.log(b))

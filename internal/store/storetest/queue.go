@@ -47,6 +47,27 @@ func testQueue(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("only what was queued before a moment is overdue", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 2) // a second apart
+		overdue := func(before time.Time) (build.Lease, bool) {
+			l, ok, err := s.LeaseOverdue(t.Context(), "e1", before, start.Add(time.Hour), start.Add(2*time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l, ok
+		}
+		if l, ok := overdue(records[0].QueuedAt); ok {
+			t.Errorf("%s is overdue at the moment when it was queued", l.Record.ID)
+		}
+		if l, ok := overdue(records[1].QueuedAt); !ok || l.Record.ID != records[0].ID || l.Owner != "e1" {
+			t.Errorf("overdue is %v, %s, not %s", ok, l.Record.ID, records[0].ID)
+		}
+		if l, ok := overdue(records[1].QueuedAt); ok {
+			t.Errorf("%s is overdue", l.Record.ID)
+		}
+	})
+
 	t.Run("no build is leased twice under concurrency", func(t *testing.T) {
 		t.Parallel()
 		s, _, records := setup(t, 40)
