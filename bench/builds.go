@@ -20,26 +20,32 @@ func arch() string {
 // runBuild starts a build, waits until it is over, and returns how long that took.
 func (s *server) runBuild(ctx context.Context, job string) (time.Duration, error) {
 	start := time.Now()
+	_, err := s.runToEnd(ctx, job)
+	return time.Since(start), err
+}
+
+// runToEnd starts a build, waits until it has succeeded, and returns its number.
+func (s *server) runToEnd(ctx context.Context, job string) (number string, err error) {
 	var started struct {
 		Number string `json:"actual_build_number"`
 	}
 	if err := s.call(ctx, http.MethodPost, "/v3/jobs/build", map[string]any{"job_id": job}, &started); err != nil {
-		return 0, err
+		return "", err
 	}
 	for {
 		var info struct {
 			Result struct{ Status, ErrMsg string }
 		}
 		if err := s.call(ctx, http.MethodGet, "/v3/jobs/"+job+"/"+started.Number+"/record-info", nil, &info); err != nil {
-			return 0, err
+			return "", err
 		}
 		switch info.Result.Status {
 		case "QUEUED", "RUNNING":
 			time.Sleep(200 * time.Microsecond) // less than the time of an answer
 		case "SUCCESS":
-			return time.Since(start), nil
+			return started.Number, nil
 		default:
-			return 0, fmt.Errorf("build %s ended as %s: %s", started.Number, info.Result.Status, info.Result.ErrMsg)
+			return "", fmt.Errorf("build %s ended as %s: %s", started.Number, info.Result.Status, info.Result.ErrMsg)
 		}
 	}
 }

@@ -26,6 +26,7 @@ var bars = []bar{
 	{"record", benchRecord},
 	{"noop", benchNoop},
 	{"many", benchMany},
+	{"log", benchLog},
 	{"start", benchStart},
 }
 

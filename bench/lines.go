@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// benchLog measures builds that print much: to the end, with the whole log read back.
+func benchLog(ctx context.Context, b *bench) error {
+	s, err := b.serve(ctx, "log", "--log-limit", "0")
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	const lines = 100_000
+	lined, err := s.makeTask(ctx, "lines", fmt.Sprintf("seq 1 %d", lines))
+	if err != nil {
+		return err
+	}
+	var times []float64
+	for range b.rounds {
+		took, _, err := s.printed(ctx, lined)
+		if err != nil {
+			return err
+		}
+		times = append(times, took.Seconds())
+	}
+	fmt.Printf("a build that prints %d lines, %d times\n", lines, b.rounds)
+	report("request to the whole log, p50", median(times), "≤", 0.2, " s")
+
+	const size = 1 << 30
+	file := filepath.Join(b.dir, "gigabyte")
+	text := fmt.Sprintf("yes '%s' | head -c %d > %s", "a line of a build log that is about as long as lines of build logs are, more or less", size, file)
+	if err := exec.CommandContext(ctx, "bash", "-c", text).Run(); err != nil {
+		return err
+	}
+	large, err := s.makeTask(ctx, "gigabyte", "cat "+file)
+	if err != nil {
+		return err
+	}
+	var ratios []float64
+	for range min(b.rounds, 3) {
+		start := time.Now()
+		if err := exec.CommandContext(ctx, "bash", "-c", "cat "+file+" | cat > "+file+".copy").Run(); err != nil {
+			return err
+		}
+		copied := time.Since(start)
+		took, n, err := s.printed(ctx, large)
+		if err != nil {
+			return err
+		}
+		ratios = append(ratios, float64(n)/took.Seconds()/(size/copied.Seconds()))
+		if err := os.Remove(file + ".copy"); err != nil {
+			return err
+		}
+	}
+	fmt.Println("a build that prints 1 GB")
+	report("bytes a second, to the end / cat through a pipe to a file", median(ratios), "≥", 0.3, "")
+	return nil
+}
+
+// printed runs a build and reads its log. It returns how long both took, and the size of the log.
+func (s *server) printed(ctx context.Context, job string) (time.Duration, int64, error) {
+	start := time.Now()
+	number, err := s.runToEnd(ctx, job)
+	if err != nil {
+		return 0, 0, err
+	}
+	var info struct {
+		Result struct {
+			ID string `json:"buildRecordId"`
+		}
+	}
+	if err := s.call(ctx, http.MethodGet, "/v3/jobs/"+job+"/"+number+"/record-info", nil, &info); err != nil {
+		return 0, 0, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v4/"+info.Result.ID+"/download-log?log_level=DEBUG", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	r.Header.Set("X-Auth-Token", s.token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer answer.Body.Close()
+	n, err := io.Copy(io.Discard, answer.Body)
+	return time.Since(start), n, err
+}
