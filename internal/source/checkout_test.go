@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"atelier/internal/fault"
+	"atelier/internal/needs"
 	"atelier/internal/source/sourcetest"
 )
 
@@ -307,12 +308,7 @@ func TestNestedTooDeep(t *testing.T) {
 
 func TestLFS(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("git-lfs"); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("ATELIER_TEST_REQUIRE"), ","), "git-lfs") {
-			t.Fatal("git-lfs is required but not installed")
-		}
-		t.Skip("git-lfs is not installed; `make test` installs it")
-	}
+	needs.Program(t, "git-lfs")
 	root := t.TempDir()
 	repo := sourcetest.New(t, root+"/app")
 	repo.Git("lfs", "install", "--local")

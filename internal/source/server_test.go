@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"atelier/internal/needs"
 	"atelier/internal/source/sourcetest"
 )
 
@@ -102,13 +103,7 @@ func overTLS(t testing.TB, handler http.Handler) remote {
 // daemon has to be found ready or be ended.
 func overSSH(t testing.TB, root string) remote {
 	t.Helper()
-	sshd := "/usr/sbin/sshd" // which wants to be called by its full name, and is not on everybody's path
-	if _, err := os.Stat(sshd); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("ATELIER_TEST_REQUIRE"), ","), "sshd") {
-			t.Fatal("sshd is required but not installed")
-		}
-		t.Skip("sshd is not installed; `make test` installs it")
-	}
+	sshd := needs.Program(t, "sshd", "/usr/sbin/sshd") // which is not on everybody's path
 	if os.Geteuid() == 0 {
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // where it locks up the part that faces strangers
 			t.Fatal(err)

@@ -3,28 +3,20 @@ package browser_test
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"atelier/internal/needs"
 	"atelier/internal/server/servertest"
 )
 
 // open returns a context in which chromedp drives a browser. Where there is none the test is skipped, unless it is required.
 func open(t *testing.T) context.Context {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("ATELIER_TEST_REQUIRE"), ","), "chromium") {
-			t.Fatal("chromium is required but not installed")
-		}
-		t.Skip("chromium is not installed; `make test` installs it")
-	}
+	program := needs.Program(t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), // no traffic to elsewhere

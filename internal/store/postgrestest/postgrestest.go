@@ -12,9 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,10 +20,9 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
-)
 
-// Required is the environment variable in which `make test` lists what must not be skipped.
-const Required = "ATELIER_TEST_REQUIRE"
+	"atelier/internal/needs"
+)
 
 // cluster is the server of this test program.
 var cluster struct {
@@ -50,16 +47,10 @@ func Run(m interface{ Run() int }) int {
 }
 
 // New returns the address of an empty database that is dropped when the test ends. Where no PostgreSQL is installed it skips
-// the test, unless [Required] names postgres: then it fails.
+// the test, unless [needs.Required] names initdb: then it fails.
 func New(t testing.TB) string {
 	t.Helper()
-	bin := binDir()
-	if bin == "" {
-		if slices.Contains(strings.Split(os.Getenv(Required), ","), "postgres") {
-			t.Fatal("PostgreSQL is required but not installed")
-		}
-		t.Skip("PostgreSQL is not installed; `make test` installs it")
-	}
+	bin := filepath.Dir(needs.Program(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")) // Debian keeps them off the PATH
 	cluster.once.Do(func() { cluster.err = start(bin) })
 	if cluster.err != nil {
 		t.Fatalf("start PostgreSQL: %v", cluster.err)
@@ -89,18 +80,6 @@ func New(t testing.TB) string {
 
 func address(database string) string {
 	return "postgres:///" + database + "?" + url.Values{"host": {cluster.dir}, "user": {"postgres"}}.Encode()
-}
-
-// binDir returns where the newest installed server's programs are; empty when there is none.
-func binDir() string {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path)
-	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian keeps them off the PATH
-	if len(found) == 0 {
-		return ""
-	}
-	return filepath.Dir(slices.Max(found))
 }
 
 // start makes a cluster that listens on a socket in its own directory only, and waits until it answers.
