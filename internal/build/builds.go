@@ -18,29 +18,51 @@ type StartRequest struct {
 	Tag        string
 	Commit     string
 	Trigger    Trigger // default Manual
+	Token      string  // the same one of the same user starts no second build of the job; empty for a new build in any case
 }
 
 // Start starts a build: it gives the number, stores the record and answers. The build itself runs when its turn comes.
+// A token that has started a build of the job before gives that one, if the request asks for the same as then.
 func (s *Service) Start(ctx context.Context, actor Actor, req StartRequest) (Record, error) {
-	if _, err := s.job(ctx, actor, req.JobID, Execute); err != nil {
+	job, err := s.job(ctx, actor, req.JobID, Execute)
+	if err != nil {
 		return Record{}, err
 	}
 	if err := s.checkRef(req); err != nil {
 		return Record{}, err
 	}
+	if err := checkEnabled(job); err != nil {
+		return Record{}, err // also when a token would give the answer of before
+	}
 	now := s.now()
 	day := Day(now, s.Zone)
-	record, err := s.Store.StartBuild(ctx, req.JobID, day, func(job *Job, dailyCount int) (Record, error) {
-		if job.Disabled != nil {
-			return Record{}, fault.New(fault.Disabled, "the task is disabled%s; enable it first", because(job.Disabled.Reason))
+	draft := func(job *Job, dailyCount int) (Record, error) {
+		if err := checkEnabled(*job); err != nil {
+			return Record{}, err // it was disabled just now
 		}
 		return s.draft(actor, req, job, now, DailyNumber(day, dailyCount))
-	})
+	}
+	var record Record
+	var repeated bool
+	if req.Token == "" {
+		record, err = s.Store.StartBuild(ctx, req.JobID, day, draft)
+	} else {
+		record, repeated, err = s.startOnce(ctx, actor, req, day, draft)
+	}
 	if err != nil {
 		return Record{}, hideMissing(err, noSuchJob(req.JobID))
 	}
-	s.Engine.Wake()
+	if !repeated {
+		s.Engine.Wake()
+	}
 	return record, nil
+}
+
+func checkEnabled(job Job) error {
+	if job.Disabled == nil {
+		return nil
+	}
+	return fault.New(fault.Disabled, "the task is disabled%s; enable it first", because(job.Disabled.Reason))
 }
 
 func because(reason string) string {

@@ -30,7 +30,11 @@ type Store interface {
 
 	// StartBuild gives the job's next numbers and stores the record that draft makes of them, together with the job's
 	// counters as draft left them. The number is used up only when all of it is committed.
-	StartBuild(ctx context.Context, id JobID, day string, draft func(job *Job, dailyCount int) (Record, error)) (Record, error)
+	StartBuild(ctx context.Context, id JobID, day string, draft Draft) (Record, error)
+	// StartBuildOnce is StartBuild for a request that may come again. The token of once is taken together with the number, for
+	// good. If it was taken before, nothing changes and draft is not called: the record is the one that the token has started,
+	// with the execution id that it had then, and earlier is the meaning that was stored. Otherwise earlier is empty.
+	StartBuildOnce(ctx context.Context, id JobID, day string, once Once, draft Draft) (record Record, earlier string, err error)
 	// RequestStop ends a queued build, and marks one that an executor holds. A build that is over is a fault.Finished error.
 	RequestStop(ctx context.Context, id RecordID, by Actor, at time.Time) error
 
@@ -45,6 +49,9 @@ type Store interface {
 	// Steps returns the steps of a build in order; none for a build that never began.
 	Steps(ctx context.Context, id RecordID) ([]Step, error)
 }
+
+// Draft makes the record of a new build of a job whose number was moved on, the nth of its day. It may change the job's counters.
+type Draft func(job *Job, dailyCount int) (Record, error)
 
 // Sources says which repositories and references may be built. Errors are fault.Invalid.
 type Sources interface {

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"net/http"
 	"strconv"
+	"strings"
 
 	"atelier/internal/build"
 )
@@ -44,11 +46,34 @@ func (a *API) start(c call, body runBody) (startedAnswer, error) {
 	if err := id.parse("job_id", body.JobID); err != nil {
 		return startedAnswer{}, err
 	}
+	token, err := clientToken(c.r.Header)
+	if err != nil {
+		return startedAnswer{}, err
+	}
 	record, err := a.Builds.Start(c.ctx(), c.actor(), build.StartRequest{
-		JobID: build.JobID(id), Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
+		JobID: build.JobID(id), Token: token, Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
 		Branch: string(body.SCM.Branch), Tag: string(body.SCM.Tag), Commit: string(body.SCM.CommitID),
 	})
 	return startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
+}
+
+// clientToken returns the token that makes a start request safe to repeat; empty when the client gave none.
+func clientToken(h http.Header) (string, error) {
+	const longest = 64
+	values := h[build.ClientToken]
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 {
+		return "", invalid(codeInvalid, build.ClientToken, "is given %d times, once is allowed", len(values))
+	}
+	token := values[0]
+	bad := strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+	if bad || token == "" || len(token) > longest {
+		return "", invalid(codeInvalid, build.ClientToken, "must be 1 to %d printable ASCII characters without blanks, found %q of %d bytes",
+			longest, shorten(token), len(token))
+	}
+	return token, nil
 }
 
 func (a *API) runJob(c call, in runRequest) (any, error) {

@@ -106,30 +106,38 @@ func insertRecord(ctx context.Context, t *tx, b build.Record) error {
 }
 
 // StartBuild implements [build.Store].
-func (s *Store) StartBuild(ctx context.Context, id build.JobID, day string, draft func(*build.Job, int) (build.Record, error)) (build.Record, error) {
+func (s *Store) StartBuild(ctx context.Context, id build.JobID, day string, draft build.Draft) (build.Record, error) {
 	var record build.Record
 	err := s.write(ctx, func(t *tx) error {
-		var r jobRow
-		var count int
-		// This one statement locks the job, gives both numbers and reads the rest.
-		err := t.row(ctx, `UPDATE jobs SET last_number = last_number + 1, day = ?, day_count = CASE WHEN day = ? THEN day_count + 1 ELSE 1 END
-			WHERE id = ? AND deleted_at = 0 RETURNING `+jobColumns+`, day_count`, day, day, string(id)).Scan(append(r.dest(), &count)...)
-		if err != nil {
-			return missing(err, "the task does not exist")
-		}
-		job, err := r.value()
-		if err != nil {
-			return err
-		}
-		if record, err = draft(&job, count); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `UPDATE jobs SET counters = ?, active_at = ? WHERE id = ?`, asJSON(job.Counters), millis(record.CreatedAt), string(id)); err != nil {
-			return err
-		}
-		return insertRecord(ctx, t, record)
+		var err error
+		record, err = startBuild(ctx, t, id, day, draft)
+		return err
 	})
 	return record, err
+}
+
+// startBuild gives the job's next numbers and stores what draft makes of them.
+func startBuild(ctx context.Context, t *tx, id build.JobID, day string, draft build.Draft) (build.Record, error) {
+	var r jobRow
+	var count int
+	// This one statement locks the job, gives both numbers and reads the rest.
+	err := t.row(ctx, `UPDATE jobs SET last_number = last_number + 1, day = ?, day_count = CASE WHEN day = ? THEN day_count + 1 ELSE 1 END
+		WHERE id = ? AND deleted_at = 0 RETURNING `+jobColumns+`, day_count`, day, day, string(id)).Scan(append(r.dest(), &count)...)
+	if err != nil {
+		return build.Record{}, missing(err, "the task does not exist")
+	}
+	job, err := r.value()
+	if err != nil {
+		return build.Record{}, err
+	}
+	record, err := draft(&job, count)
+	if err != nil {
+		return build.Record{}, err
+	}
+	if _, err := t.exec(ctx, `UPDATE jobs SET counters = ?, active_at = ? WHERE id = ?`, asJSON(job.Counters), millis(record.CreatedAt), string(id)); err != nil {
+		return build.Record{}, err
+	}
+	return record, insertRecord(ctx, t, record)
 }
 
 // RequestStop implements [build.Store].
