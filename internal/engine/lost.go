@@ -63,7 +63,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 		end = build.End{State: build.Aborted, Error: build.StoppedMessage}
 	case record.State == build.Scheduled:
 		defer e.Wake()
-		return e.Queue.Requeue(ctx, lease)
+		return e.Queue.Requeue(ctx, lease, build.Needs{}) // the next engine finds out again
 	}
 	steps, err := e.Queue.Steps(ctx, record.ID)
 	if err != nil {

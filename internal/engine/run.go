@@ -28,6 +28,7 @@ type run struct {
 	log    *logs.Log // the build's
 	masker *mask.Masker
 	what   prepared
+	needs  build.Needs // of an engine, when it turned out that this one cannot run the build
 	began  bool        // the database says that it runs
 	limit  *time.Timer // ends the build when it has run too long; nil until it begins
 	steps  []build.Step

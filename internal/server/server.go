@@ -44,6 +44,8 @@ type Config struct {
 
 	FileRepositories []string       // directories below which file:// repositories may be built
 	Slots            int            // builds at a time; 0 for the engine's default
+	Classes          []string       // of builds that this server runs; all when empty
+	Limits           build.Limits   // on builds at a time, over all servers
 	QueueTimeout     time.Duration  // of a build that waits for an executor
 	BuildTimeout     time.Duration  // of a task that has none
 	MaxBuildTimeout  time.Duration  // that a task may ask for
@@ -112,11 +114,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.host, Slots: c.Slots, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
+		Executor: s.host, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
 	})
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
