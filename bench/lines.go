@@ -25,7 +25,7 @@ func benchLog(ctx context.Context, b *bench) error {
 	}
 	var times []float64
 	for range b.rounds {
-		took, _, err := s.printed(ctx, lined)
+		_, took, err := s.printed(ctx, lined)
 		if err != nil {
 			return err
 		}
@@ -44,34 +44,37 @@ func benchLog(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	var ratios []float64
-	for range min(b.rounds, 3) {
+	var ended, read []float64
+	for range b.rounds {
 		start := time.Now()
 		if err := exec.CommandContext(ctx, "bash", "-c", "cat "+file+" | cat > "+file+".copy").Run(); err != nil {
 			return err
 		}
 		copied := time.Since(start)
-		took, n, err := s.printed(ctx, large)
+		end, all, err := s.printed(ctx, large)
 		if err != nil {
 			return err
 		}
-		ratios = append(ratios, float64(n)/took.Seconds()/(size/copied.Seconds()))
+		ended = append(ended, copied.Seconds()/end.Seconds())
+		read = append(read, copied.Seconds()/all.Seconds())
 		if err := os.Remove(file + ".copy"); err != nil {
 			return err
 		}
 	}
-	fmt.Println("a build that prints 1 GB")
-	report("bytes a second, to the end / cat through a pipe to a file", median(ratios), "≥", 0.3, "")
+	fmt.Printf("a build that prints 1 GB, %d times: printed bytes a second / cat through a pipe to a file\n", b.rounds)
+	report("request to the final state", median(ended), "≥", 0.3, "")
+	fmt.Printf("  with the whole log read back, which is larger by its time stamps: %.3f\n", median(read))
 	return nil
 }
 
-// printed runs a build and reads its log. It returns how long both took, and the size of the log.
-func (s *server) printed(ctx context.Context, job string) (time.Duration, int64, error) {
+// printed runs a build and reads its log. It returns how long the first took, and how long both.
+func (s *server) printed(ctx context.Context, job string) (end, all time.Duration, err error) {
 	start := time.Now()
 	number, err := s.runToEnd(ctx, job)
 	if err != nil {
 		return 0, 0, err
 	}
+	end = time.Since(start)
 	var info struct {
 		Result struct {
 			ID string `json:"buildRecordId"`
@@ -90,6 +93,6 @@ func (s *server) printed(ctx context.Context, job string) (time.Duration, int64,
 		return 0, 0, err
 	}
 	defer answer.Body.Close()
-	n, err := io.Copy(io.Discard, answer.Body)
-	return time.Since(start), n, err
+	_, err = io.Copy(io.Discard, answer.Body)
+	return end, time.Since(start), err
 }

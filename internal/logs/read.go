@@ -77,18 +77,47 @@ func (s *Store) Section(id build.RecordID, start, end int64) (io.ReadSeekCloser,
 		return nil, err
 	}
 	if file == nil {
-		return section{io.NewSectionReader(bytes.NewReader(nil), 0, 0), io.NopCloser(nil)}, nil
+		return &section{SectionReader: io.NewSectionReader(bytes.NewReader(nil), 0, 0)}, nil
 	}
 	if end < 0 || end > size {
 		end = size
 	}
 	start = min(max(0, start), end)
-	return section{io.NewSectionReader(file, start, end-start), file}, nil
+	return &section{SectionReader: io.NewSectionReader(file, start, end-start), file: file, at: start, kept: start}, nil
 }
 
+// section is a part of a log. Like the writer of a large log, its reader gives up the kernel's memory for what is behind it.
 type section struct {
 	*io.SectionReader
-	io.Closer
+	file *os.File // nil when there is none
+	at   int64    // where in the file the next bytes stand
+	kept int64    // what is before was given up, or is not ours
+}
+
+// Read implements [io.Reader].
+func (s *section) Read(p []byte) (int, error) {
+	n, err := s.SectionReader.Read(p)
+	if s.at += int64(n); s.at-s.kept >= writeback {
+		forget(s.file, s.kept, s.at-s.kept)
+		s.kept = s.at
+	}
+	return n, err
+}
+
+// Seek implements [io.Seeker].
+func (s *section) Seek(offset int64, whence int) (int64, error) {
+	to, err := s.SectionReader.Seek(offset, whence)
+	_, start, _ := s.Outer()
+	s.at, s.kept = start+to, start+to
+	return to, err
+}
+
+// Close implements [io.Closer].
+func (s *section) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
 }
 
 // open opens a log for reading. The file is nil when there is none.
