@@ -113,6 +113,7 @@ func (l *Log) Close() error {
 	l.closed = true
 	_ = l.failed(l.file.Sync())
 	_ = l.failed(l.file.Close())
+	l.store.setWriting(l.record, -1)
 	return l.err
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -68,12 +69,12 @@ type Server struct {
 	scheme string
 	served chan error
 	sweep  context.CancelFunc
-	swept  chan struct{}
+	swept  sync.WaitGroup
 }
 
 // Open opens what the configuration names, and makes what is not there yet. Nothing runs before [Server.Start].
 func Open(ctx context.Context, c Config) (_ *Server, err error) {
-	s := &Server{config: c, served: make(chan error, 1), swept: make(chan struct{})}
+	s := &Server{config: c, served: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -195,7 +196,8 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	var sweeping context.Context
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
-	go s.sweepUntil(sweeping)
+	s.swept.Go(func() { s.sweepUntil(sweeping) })
+	s.swept.Go(func() { s.compressUntil(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }
@@ -227,7 +229,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		err = s.http.Close()
 	}
 	s.sweep()
-	<-s.swept
+	s.swept.Wait()
 	return errors.Join(err, s.closeStores())
 }
 
@@ -255,7 +257,6 @@ func (s *Server) closeStores() error {
 
 // sweepUntil removes what has expired, now and then.
 func (s *Server) sweepUntil(ctx context.Context) {
-	defer close(s.swept)
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
 	for {
@@ -268,4 +269,18 @@ func (s *Server) sweepUntil(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// compressUntil compresses the logs of builds that are over.
+func (s *Server) compressUntil(ctx context.Context) {
+	isFinal := func(ctx context.Context, id build.RecordID) (bool, error) {
+		record, _, err := s.store.RecordByID(ctx, id)
+		if fault.Is(err, fault.NotFound) {
+			return false, nil // nobody can read it
+		}
+		return record.State.Final(), err
+	}
+	s.logs.Compress(ctx, isFinal, func(id build.RecordID, err error) {
+		s.config.Log.Error("compress a log", "record", id, "error", err)
+	})
 }
