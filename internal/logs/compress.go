@@ -22,8 +22,10 @@ const (
 // minCompressed is how large a log must be for it to be worth the while.
 const minCompressed = 64 << 10
 
-// Finished says that nothing will be written to a log any more. It is compressed when there is time: see [Store.Compress].
+// Finished says that nothing will be written to a log any more, after the final state of its build was stored. It wakes those
+// who watch. The log is compressed when there is time: see [Store.Compress].
 func (s *Store) Finished(id build.RecordID) {
+	s.wake(id)
 	s.mu.Lock()
 	s.finished = append(s.finished, id)
 	s.mu.Unlock()

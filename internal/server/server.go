@@ -57,24 +57,25 @@ type Config struct {
 
 // Server is a running Atelier.
 type Server struct {
-	config Config
-	lock   *os.File
-	store  *store.Store
-	logs   *logs.Store
-	iam    *iam.Service
-	engine *engine.Engine
-	host   *host.Executor
-	http   *http.Server
-	listen net.Listener
-	scheme string
-	served chan error
-	sweep  context.CancelFunc
-	swept  sync.WaitGroup
+	config  Config
+	lock    *os.File
+	store   *store.Store
+	logs    *logs.Store
+	iam     *iam.Service
+	engine  *engine.Engine
+	host    *host.Executor
+	http    *http.Server
+	listen  net.Listener
+	scheme  string
+	served  chan error
+	closing chan struct{} // closed when no stream may go on
+	sweep   context.CancelFunc
+	swept   sync.WaitGroup
 }
 
 // Open opens what the configuration names, and makes what is not there yet. Nothing runs before [Server.Start].
 func Open(ctx context.Context, c Config) (_ *Server, err error) {
-	s := &Server{config: c, served: make(chan error, 1)}
+	s := &Server{config: c, served: make(chan error, 1), closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -122,6 +123,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
@@ -224,6 +226,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.engine.Stop(drain)
 	answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	close(s.closing)
 	err := s.http.Shutdown(answer)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.http.Close()
