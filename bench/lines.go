@@ -64,7 +64,55 @@ func benchLog(ctx context.Context, b *bench) error {
 	fmt.Printf("a build that prints 1 GB, %d times: printed bytes a second / cat through a pipe to a file\n", b.rounds)
 	report("request to the final state", median(ended), "≥", 0.3, "")
 	fmt.Printf("  with the whole log read back, which is larger by its time stamps: %.3f\n", median(read))
+	return s.benchBeside(ctx, large, file)
+}
+
+// benchBeside measures no-op builds while another build prints much, against the same while somebody else copies as much.
+func (s *server) benchBeside(ctx context.Context, large, file string) error {
+	noop, err := s.makeTask(ctx, "beside", "true")
+	if err != nil {
+		return err
+	}
+	logged, err := s.timeBeside(ctx, noop, func() error {
+		_, err := s.runToEnd(ctx, large)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	copied, err := s.timeBeside(ctx, noop, func() error {
+		return exec.CommandContext(ctx, "bash", "-c", "for i in 1 2 3; do cat "+file+" | cat > "+file+".copy; done; rm "+file+".copy").Run()
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("  a no-op build beside it takes %.1f ms, beside cat through a pipe to a file %.1f ms (p50)\n", 1000*logged, 1000*copied)
 	return nil
+}
+
+// timeBeside returns the median time of a build, in seconds, while other work goes on.
+func (s *server) timeBeside(ctx context.Context, job string, work func() error) (float64, error) {
+	var times []float64
+	for range s.bench.rounds {
+		done := make(chan error, 1)
+		go func() { done <- work() }()
+		for over := false; !over; {
+			took, err := s.runBuild(ctx, job)
+			if err != nil {
+				return 0, err
+			}
+			select {
+			case err := <-done:
+				if err != nil {
+					return 0, err
+				}
+				over = true
+			default:
+				times = append(times, took.Seconds())
+			}
+		}
+	}
+	return median(times), nil
 }
 
 // printed runs a build and reads its log. It returns how long the first took, and how long both.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"atelier/internal/build"
 	"atelier/internal/logs"
@@ -162,6 +163,46 @@ func TestCompressionIsFinishedAtStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// compressLog is a process that compresses the log, and says when it begins.
+func compressLog() {
+	store, err := logs.Open(os.Getenv(dirVariable), logs.Config{})
+	check(err)
+	fmt.Println("go")
+	store.Compress(context.Background(),
+		func(context.Context, build.RecordID) (bool, error) { return true, nil },
+		func(_ build.RecordID, err error) { check(err) })
+}
+
+// The same with a process that is really killed, at any moment.
+func TestKillWhileCompressing(t *testing.T) {
+	t.Parallel()
+	store, path, text := longLog(t)
+	seen := make(map[string]int)
+	for round := range 30 {
+		ok(t, os.WriteFile(path, []byte(text), 0o600))
+		child := command("compress", filepath.Dir(filepath.Dir(path)))
+		pipe, err := child.StdoutPipe()
+		ok(t, err)
+		ok(t, child.Start())
+		_, err = io.ReadFull(pipe, make([]byte, 2))
+		ok(t, err)
+		kill := time.AfterFunc(time.Duration(round)*time.Millisecond, func() { _ = child.Process.Kill() })
+		if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+			t.Fatalf("the child was not killed: %v", err)
+		}
+		kill.Stop()
+		seen[names(t, path)]++
+		if got := content(t, store); got != text {
+			t.Fatalf("round %d, %s: %d bytes, want %d", round, names(t, path), len(got), len(text))
+		}
+		sweep(t, store, true)
+		if got := content(t, store); got != text || names(t, path) != ".log.zst" {
+			t.Fatalf("round %d, then %s: %d bytes, want %d", round, names(t, path), len(got), len(text))
+		}
+	}
+	t.Log("after the kills:", seen)
 }
 
 func TestNotCompressed(t *testing.T) {
