@@ -70,6 +70,7 @@ func (r *run) run() {
 	case err != nil:
 		r.server.Error("store what became of a build", "state", end.State, "error", err)
 	case fate == ends:
+		r.Logs.Finished(r.record.ID)
 		r.server.Info("build ended", "state", end.State)
 	}
 }

@@ -30,6 +30,7 @@ const (
 	current  state = "current"
 	outdated state = "outdated" // it has a newer twin
 	retiring state = "retiring" // the vendor will take it away
+	own      state = "own"      // the vendor has none like it
 )
 
 // old reports whether the operation is one of /v1 or /v2, some of whose error codes have another prefix.
@@ -123,6 +124,8 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
 			a.Log.DebugContext(r.Context(), "a download ended early", "request_id", w.Header().Get(requestIDHeader), "error", err)
 			panic(http.ErrAbortHandler) // or the client would take what it has for the whole
 		}
+	case logEvents:
+		v.write(w, r)
 	default:
 		body, err := encode(v)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -58,24 +59,25 @@ type Config struct {
 
 // Server is a running Atelier.
 type Server struct {
-	config Config
-	lock   *os.File
-	store  *store.Store
-	logs   *logs.Store
-	iam    *iam.Service
-	engine *engine.Engine
-	host   *host.Executor
-	http   *http.Server
-	listen net.Listener
-	scheme string
-	served chan error
-	sweep  context.CancelFunc
-	swept  chan struct{}
+	config  Config
+	lock    *os.File
+	store   *store.Store
+	logs    *logs.Store
+	iam     *iam.Service
+	engine  *engine.Engine
+	host    *host.Executor
+	http    *http.Server
+	listen  net.Listener
+	scheme  string
+	served  chan error
+	closing chan struct{} // closed when no stream may go on
+	sweep   context.CancelFunc
+	swept   sync.WaitGroup
 }
 
 // Open opens what the configuration names, and makes what is not there yet. Nothing runs before [Server.Start].
 func Open(ctx context.Context, c Config) (_ *Server, err error) {
-	s := &Server{config: c, served: make(chan error, 1), swept: make(chan struct{})}
+	s := &Server{config: c, served: make(chan error, 1), closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -123,6 +125,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
@@ -197,7 +200,8 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	var sweeping context.Context
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
-	go s.sweepUntil(sweeping)
+	s.swept.Go(func() { s.sweepUntil(sweeping) })
+	s.swept.Go(func() { s.compressUntil(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }
@@ -224,12 +228,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.engine.Stop(drain)
 	answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	close(s.closing)
 	err := s.http.Shutdown(answer)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.http.Close()
 	}
 	s.sweep()
-	<-s.swept
+	s.swept.Wait()
 	return errors.Join(err, s.closeStores())
 }
 
@@ -257,7 +262,6 @@ func (s *Server) closeStores() error {
 
 // sweepUntil removes what has expired, now and then.
 func (s *Server) sweepUntil(ctx context.Context) {
-	defer close(s.swept)
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
 	for {
@@ -270,4 +274,18 @@ func (s *Server) sweepUntil(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// compressUntil compresses the logs of builds that are over.
+func (s *Server) compressUntil(ctx context.Context) {
+	isFinal := func(ctx context.Context, id build.RecordID) (bool, error) {
+		record, _, err := s.store.RecordByID(ctx, id)
+		if fault.Is(err, fault.NotFound) {
+			return false, nil // nobody can read it
+		}
+		return record.State.Final(), err
+	}
+	s.logs.Compress(ctx, isFinal, func(id build.RecordID, err error) {
+		s.config.Log.Error("compress a log", "record", id, "error", err)
+	})
 }
