@@ -20,10 +20,7 @@ const initialStage = "initial"
 
 // makeSteps notes the steps of the plan, which have not begun, behind the preparation, which is over.
 func (r *run) makeSteps() {
-	r.steps = []build.Step{{
-		RecordID: r.record.ID, ID: uuid.NewString(), Stage: initialStage, Name: "Preparation", State: build.StepSucceeded,
-		StartedAt: r.record.StartedAt, FinishedAt: moment(r.Now()), LogEnd: r.log.Size(),
-	}}
+	r.steps = []build.Step{r.preparation()}
 	for i, step := range r.what.plan.Steps {
 		r.steps = append(r.steps, build.Step{
 			RecordID: r.record.ID, Sequence: i + 1, ID: uuid.NewString(), Stage: "stage" + strconv.Itoa(i+1),
@@ -31,6 +28,14 @@ func (r *run) makeSteps() {
 		})
 	}
 	r.news = slices.Clone(r.steps)
+}
+
+// preparation is the step that is over when the others begin.
+func (r *run) preparation() build.Step {
+	return build.Step{
+		RecordID: r.record.ID, ID: uuid.NewString(), Stage: initialStage, Name: "Preparation", State: build.StepSucceeded,
+		StartedAt: r.record.StartedAt, FinishedAt: moment(r.Now()), LogEnd: r.log.Size(),
+	}
 }
 
 // runSteps begins the build and runs its steps in order.

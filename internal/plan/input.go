@@ -9,11 +9,12 @@ import (
 // Input is everything that a plan is made from.
 type Input struct {
 	Job     build.Config
-	File    *File    // the build file; nil for a job whose steps are its own
-	Params  []Param  // the build's: values given at the start over the job's defaults. They rank above those of the file
-	System  []Param  // set by the service; nobody can redefine them
-	Source  Source   // the job's repository, as far as it has one
-	Classes []string // of executors, upper case
+	File    *File        // the build file; nil for a job whose steps are its own
+	Params  []Param      // the build's: values given at the start over the job's defaults. They rank above those of the file
+	System  []Param      // set by the service; nobody can redefine them
+	Source  Source       // the job's repository, as far as it has one
+	Classes []string     // of executors, upper case
+	Flow    *FlowContext // of a build that is part of a flow; nil for one that stands alone
 }
 
 // File is a build file.

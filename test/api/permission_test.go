@@ -40,7 +40,7 @@ var accesses = map[string]access{
 	"StopBuildJob": {verb: "run"}, "StopTheJob": {verb: "run"}, "StopJob": {verb: "run", body: `{"job_id":"JOB","build_no":"1"}`},
 
 	"ShowJobStatus": {verb: "view"}, "ShowRecordInfo": {verb: "view"}, "ShowRecordDetail": {verb: "view"}, "ShowJobBuildRecordDetail": {verb: "view"},
-	"ShowBuildRecord": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
+	"ShowBuildRecord": {verb: "view"}, "ShowBuildRecordFlowGraph": {verb: "view"}, "ShowFlowGraph": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
 
 	"DownloadBuildLog": {verb: "view"}, "DownloadLogByRecordId": {verb: "view"}, "DownloadBuildFullLog": {verb: "view"},
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
@@ -61,7 +61,7 @@ func TestPermissions(t *testing.T) {
 	before := snapshot(t, s)
 
 	ids := strings.NewReplacer(
-		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
+		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
 		"JOB", job, "PROJECT", s.Project,
 	)
 	t.Run("operations", func(t *testing.T) {

@@ -18,6 +18,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("once", func(t *testing.T) { t.Parallel(); testOnce(t, open) })
 	t.Run("waits", func(t *testing.T) { t.Parallel(); testWaits(t, open) })
 	t.Run("queue", func(t *testing.T) { t.Parallel(); testQueue(t, open) })
+	t.Run("flows", func(t *testing.T) { t.Parallel(); testFlows(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
 
