@@ -238,7 +238,7 @@ func testPlanted(t *testing.T, engine *podmantest.Engine) {
 	must(t, s, "test -e ok/sub/lib/lib.txt")
 }
 
-// testRemoved checks that a step whose container an operator removes is lost, and that its build can be closed.
+// testRemoved checks that a step whose container an operator removes has an end that is none of its own, and that its build can be closed.
 func testRemoved(t *testing.T, engine *podmantest.Engine) {
 	s := openBuild(t, newExecutor(t, engine, t.TempDir()), executor.Build{})
 	out := &signal{seen: make(chan struct{})}
@@ -246,8 +246,9 @@ func testRemoved(t *testing.T, engine *podmantest.Engine) {
 		<-out.seen
 		engine.Podman(t, "rm", "--force", "--time=0", strings.Join(engine.Labelled(t, labelRecord, s.record), " "))
 	}()
-	if _, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) {
-		t.Error(err)
+	// How much of the end can still be asked for depends on the moment.
+	if result, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) && (err != nil || result.ExitCode != 128+9) {
+		t.Error(result, err)
 	}
 }
 
@@ -274,7 +275,7 @@ func TestRecover(t *testing.T) {
 	left := openBuild(t, e, executor.Build{})
 	var ids []string
 	for _, s := range []*session{left, left, kept} { // as a server leaves them that is killed
-		if err := os.WriteFile(s.path("script"), []byte("touch beat; sleep 1000"), 0o600); err != nil {
+		if err := os.WriteFile(s.path("script"), []byte("sleep 1000"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c, err := s.create(t.Context(), podmantest.Tools, s.path("script"))
@@ -284,6 +285,13 @@ func TestRecover(t *testing.T) {
 		ids = append(ids, c.id)
 	}
 	engine.Podman(t, "start", ids[0], ids[2])
+	// The supervisors of a server that was killed end by themselves.
+	if err := errors.Join(left.files.Close(t.Context()), e.host.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(left.dir, "workspace"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := e.Recover(t.Context()); err != nil {
 			t.Error(err)

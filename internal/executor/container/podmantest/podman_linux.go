@@ -99,7 +99,7 @@ func (e *Engine) Labelled(t testing.TB, label, value string) []string {
 func (e *Engine) serve(t testing.TB) {
 	t.Helper()
 	service := exec.CommandContext(context.Background(), e.podman, "--log-level=error", "system", "service", "--time=0", "unix://"+e.Socket)
-	service.Env, service.Stderr = e.env, os.Stderr
+	service.Env, service.Stderr = e.env, t.Output()
 	if err := service.Start(); err != nil {
 		t.Fatal(err)
 	}
