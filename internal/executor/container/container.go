@@ -99,6 +99,13 @@ func (e *Executor) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("its containers run %q, not linux", answer.Info.OSType)
 	}
 	e.cpus = answer.Info.NCPU
+	switch e.config.Network {
+	case "bridge", "none", "host":
+		return nil
+	}
+	if _, err := e.engine.NetworkInspect(ctx, e.config.Network, client.NetworkInspectOptions{}); err != nil {
+		return fmt.Errorf("find the network %s: %w", e.config.Network, err)
+	}
 	return nil
 }
 

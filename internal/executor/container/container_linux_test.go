@@ -64,6 +64,7 @@ func TestContainers(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *podmantest.Engine){
 		"one for each step":           testOneEach,
 		"images":                      testImage,
+		"the shell of the image":      testShell,
 		"no privileges":               testPrivileges,
 		"limits":                      testLimits,
 		"memory":                      testMemory,
@@ -120,6 +121,40 @@ func testImage(t *testing.T, engine *podmantest.Engine) {
 	step.Image = "localhost/missing/image:2"
 	if result, _ := run(t, s, step); result.ExitCode != 1 || result.Reason != "the image localhost/missing/image:2 is not on the machine, and this service is set to pull none" {
 		t.Errorf("%+v", result)
+	}
+}
+
+// testShell checks with several shells what the first process of a container does for the others.
+func testShell(t *testing.T, engine *podmantest.Engine) {
+	e := newExecutor(t, engine, t.TempDir())
+	for _, shell := range []string{"busybox", "dash", "bash"} {
+		image := "localhost/atelier/sh-" + shell + ":1"
+		engine.Import(t, image, shell, "busybox", shell)
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			s := openBuild(t, e, executor.Build{})
+			orphans := from(image)
+			orphans.Script = &plan.Script{Command: "for i in 1 2 3; do (sleep 0.01 &); done; while ps -o stat,args | grep -E '^Z|sleep 0[.]01' | grep -v grep; do sleep 0.05; done; exit 3"}
+			if result, out := run(t, s, orphans); result.ExitCode != 3 {
+				t.Errorf("%+v\n%s", result, out)
+			}
+
+			reason := errors.New("somebody asked")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			out := &signal{text: "ready\n", seen: func() { cancel(reason) }}
+			polite := from(image)
+			polite.Script = &plan.Script{Command: "trap 'sleep 0.05; echo bye; exit 0' TERM; (trap 'sleep 0.1; echo bye; exit 0' TERM; touch in; while :; do sleep 0.01; done) & " +
+				"until [ -e in ]; do sleep 0.01; done; echo ready; while :; do sleep 0.01; done"}
+			if _, err := s.Run(ctx, polite, out); !errors.Is(err, reason) || strings.Count(out.String(), "bye\n") != 2 {
+				t.Errorf("%v, %s", err, out)
+			}
+		})
+	}
+
+	const none = "localhost/atelier/no-sh:1"
+	engine.Import(t, none, "", "busybox")
+	if result, out := run(t, openBuild(t, e, executor.Build{}), from(none)); result.ExitCode == 0 || result.Reason != "the image has no program sh, with which steps are run" {
+		t.Errorf("%+v\n%s", result, out)
 	}
 }
 
@@ -200,6 +235,10 @@ func testNetwork(t *testing.T, engine *podmantest.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = New(t.Context(), Config{Dir: t.TempDir(), Socket: engine.Socket, Network: "unheard-of"})
+	if err == nil || !strings.Contains(err.Error(), "find the network unheard-of") {
+		t.Error(err)
+	}
 	if got := devices("none"); strings.Count(got, ":") != 1 || !strings.Contains(got, "lo:") {
 		t.Errorf("without a network there is\n%s", got)
 	}
@@ -241,29 +280,29 @@ func testPlanted(t *testing.T, engine *podmantest.Engine) {
 // testRemoved checks that a step whose container an operator removes has an end that is none of its own, and that its build can be closed.
 func testRemoved(t *testing.T, engine *podmantest.Engine) {
 	s := openBuild(t, newExecutor(t, engine, t.TempDir()), executor.Build{})
-	out := &signal{seen: make(chan struct{})}
-	go func() {
-		<-out.seen
+	out := &signal{text: "ready\n", seen: func() {
 		engine.Podman(t, "rm", "--force", "--time=0", strings.Join(engine.Labelled(t, labelRecord, s.record), " "))
-	}()
+	}}
 	// How much of the end can still be asked for depends on the moment.
 	if result, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) && (err != nil || result.ExitCode != 128+9) {
 		t.Error(result, err)
 	}
 }
 
-// signal tells when something is printed.
+// signal tells, once, when a text is printed.
 type signal struct {
-	seen chan struct{}
-	was  bool
+	strings.Builder
+	text string
+	seen func()
 }
 
 func (s *signal) Write(p []byte) (int, error) {
-	if !s.was {
-		s.was = true
-		close(s.seen)
+	n, err := s.Builder.Write(p)
+	if s.seen != nil && strings.Contains(s.String(), s.text) {
+		s.seen()
+		s.seen = nil
 	}
-	return len(p), nil
+	return n, err
 }
 
 func TestRecover(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"atelier/internal/executor"
-	"atelier/internal/fault"
 )
 
 // PullPolicy says when an image is fetched from its registry.
@@ -25,17 +24,19 @@ const (
 	PullNever   PullPolicy = "never"
 )
 
-// provide makes sure that the engine has an image. That it cannot be had is a public error.
+// provide makes sure that the engine has an image. That it cannot be had is an [unusable] error.
 func (e *Executor) provide(ctx context.Context, image reference.Named, out io.Writer) error {
 	if e.config.Pull != PullAlways {
 		_, err := e.engine.ImageInspect(ctx, image.String())
 		switch {
 		case err == nil:
 			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case !errdefs.IsNotFound(err):
 			return lost(fmt.Errorf("look for the image %s: %w", image, err))
 		case e.config.Pull == PullNever:
-			return fault.New(fault.Unavailable, "the image %s is not on the machine, and this service is set to pull none", image)
+			return unusable(fmt.Sprintf("the image %s is not on the machine, and this service is set to pull none", image))
 		}
 	}
 	if _, err := fmt.Fprintf(out, "Pulling the image %s.\n", image); err != nil {
@@ -52,10 +53,12 @@ func (e *Executor) provide(ctx context.Context, image reference.Named, out io.Wr
 	switch {
 	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case client.IsErrConnectionFailed(err):
 		return lost(fmt.Errorf("pull the image %s: %w", image, err))
 	default:
-		return fault.Wrap(err, fault.Unavailable, "the image %s cannot be pulled: %s", image, short(err.Error()))
+		return unusable(fmt.Sprintf("the image %s cannot be pulled: %s", image, short(err.Error())))
 	}
 }
 
@@ -68,14 +71,15 @@ func short(message string) string {
 	return words
 }
 
-// unavailable is the end of a step whose image cannot be had, which is a result of the step.
-func unavailable(ctx context.Context, err error) (executor.Result, error) {
-	why, public := fault.Public(err)
-	switch {
-	case ctx.Err() != nil:
-		return executor.Result{}, context.Cause(ctx)
-	case !public || errors.Is(err, executor.ErrLost):
-		return executor.Result{}, err
+// unusable is why an image cannot be had or used, in words for who wrote the step.
+type unusable string
+
+func (u unusable) Error() string { return string(u) }
+
+// resultOf is how a step ended that did not run. What is wrong with its image is the step's own failure.
+func resultOf(err error) (executor.Result, error) {
+	if why, ok := errors.AsType[unusable](err); ok {
+		return executor.Result{ExitCode: 1, Reason: string(why)}, nil
 	}
-	return executor.Result{ExitCode: 1, Reason: why}, nil
+	return executor.Result{}, err
 }

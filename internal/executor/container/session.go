@@ -95,7 +95,7 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 		return executor.Result{}, err
 	}
 	if err := e.provide(ctx, image, out); err != nil {
-		return unavailable(ctx, err)
+		return resultOf(err)
 	}
 	file := s.path("script")
 	if err := os.WriteFile(file, []byte(step.Script.Command), 0o600); err != nil {
@@ -114,7 +114,11 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 		defer cancel()
 		err = errors.Join(err, lost(e.remove(last, c.id)))
 	}()
-	return c.run(ctx, out)
+	result, err := c.run(ctx, out)
+	if err != nil {
+		return resultOf(err)
+	}
+	return result, nil
 }
 
 // Close implements [executor.Session].

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -103,12 +104,16 @@ func (c *step) start(ctx context.Context) (*client.HijackedResponse, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	engine := c.executor.engine
-	attached, err := engine.ContainerAttach(ctx, c.id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
-	if err != nil {
-		return nil, lost(fmt.Errorf("attach to the container: %w", err))
-	}
-	if _, err := engine.ContainerStart(ctx, c.id, client.ContainerStartOptions{}); err != nil {
-		attached.Close()
+	attached, attachErr := engine.ContainerAttach(ctx, c.id, client.ContainerAttachOptions{Stream: true, Stdout: true, Stderr: true})
+	// Some engines make the container ready when it is attached to, but tell only here why they could not.
+	_, startErr := engine.ContainerStart(ctx, c.id, client.ContainerStartOptions{})
+	if err := errors.Join(attachErr, startErr); err != nil {
+		if attachErr == nil {
+			attached.Close()
+		}
+		if strings.Contains(err.Error(), "executable file not found") {
+			return nil, unusable("the image has no program sh, with which steps are run")
+		}
 		return nil, lost(fmt.Errorf("start the container: %w", err))
 	}
 	return &attached.HijackedResponse, nil

@@ -13,8 +13,9 @@ import (
 	"atelier/internal/needs"
 )
 
-// archive writes a file system with programs of this machine, which bring the libraries that they need, and returns its file.
-func archive(t testing.TB, programs []string) string {
+// archive writes a file system with programs of this machine, which bring the libraries that they need, and returns its file. One of
+// them is the shell, if that is not empty.
+func archive(t testing.TB, shell string, programs []string) string {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "image.tar"))
 	if err != nil {
@@ -28,8 +29,11 @@ func archive(t testing.TB, programs []string) string {
 			a.file(library, library, 0o755)
 		}
 	}
-	for applet := range strings.FieldsSeq(output(t, needs.Program(t, "busybox"), "--list")) {
-		a.add(tar.Header{Name: "/bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox"}, nil)
+	if shell != "" {
+		a.link("sh", shell)
+		for applet := range strings.FieldsSeq(output(t, needs.Program(t, "busybox"), "--list")) {
+			a.link(applet, "busybox")
+		}
 	}
 	for _, dir := range []string{"/tmp", "/dev", "/proc", "/sys", "/etc"} {
 		a.add(tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}, nil)
@@ -78,6 +82,11 @@ func (a *archiver) file(path, name string, mode int64) {
 		a.t.Fatal(err)
 	}
 	a.add(tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: mode, Size: int64(len(data))}, data)
+}
+
+func (a *archiver) link(name, program string) {
+	a.t.Helper()
+	a.add(tar.Header{Name: "/bin/" + name, Typeflag: tar.TypeSymlink, Linkname: program}, nil)
 }
 
 func (a *archiver) add(header tar.Header, data []byte) {

@@ -45,9 +45,8 @@ func Start(t testing.TB) *Engine {
 	t.Cleanup(func() { e.clean(t) })
 	e.Socket = filepath.Join(e.dir, "socket")
 	e.configure(t)
-	for image, programs := range map[string][]string{Tools: {"busybox", "bash", "git"}, Small: {"busybox"}} {
-		e.Podman(t, "import", "--quiet", archive(t, programs), image)
-	}
+	e.Import(t, Tools, "busybox", "busybox", "bash", "git")
+	e.Import(t, Small, "busybox", "busybox")
 	e.serve(t)
 	return e
 }
@@ -87,6 +86,12 @@ func (e *Engine) Podman(t testing.TB, args ...string) string {
 func (e *Engine) Containers(t testing.TB) []string {
 	t.Helper()
 	return strings.Fields(e.Podman(t, "ps", "--all", "--quiet"))
+}
+
+// Import makes an image of programs of this machine. One of them is its sh, unless that is empty.
+func (e *Engine) Import(t testing.TB, image, shell string, programs ...string) {
+	t.Helper()
+	e.Podman(t, "import", "--quiet", archive(t, shell, programs), image)
 }
 
 // Labelled returns the ids of the containers that have a label.

@@ -33,7 +33,7 @@ type Registry struct {
 func StartRegistry(t testing.TB) *Registry {
 	t.Helper()
 	r := &Registry{blobs: make(map[string][]byte), types: make(map[string]string)}
-	layer, err := os.ReadFile(archive(t, []string{"busybox"}))
+	layer, err := os.ReadFile(archive(t, "busybox", []string{"busybox"}))
 	if err != nil {
 		t.Fatal(err)
 	}
