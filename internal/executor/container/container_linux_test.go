@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -341,6 +342,30 @@ func TestRecover(t *testing.T) {
 	}
 	if _, err := os.Stat(left.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the build's directory is still there:", err)
+	}
+}
+
+func TestEngineIsRestarted(t *testing.T) {
+	t.Parallel()
+	engine := podmantest.Start(t)
+	s := openBuild(t, newExecutor(t, engine, t.TempDir()), executor.Build{})
+	out := &signal{text: "ready\n", seen: engine.Stop}
+	if result, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) {
+		t.Error(result, err)
+	}
+	gone, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.Close(gone); err == nil {
+		t.Error("a build was closed without its engine")
+	}
+	closed := make(chan error)
+	go func() { closed <- s.Close(t.Context()) }()
+	engine.Restart(t)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if left := engine.Containers(t); len(left) != 0 {
+		t.Errorf("the containers %v are left", left)
 	}
 }
 

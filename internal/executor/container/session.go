@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"atelier/internal/executor"
 	"atelier/internal/plan"
@@ -121,12 +122,19 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 	return result, nil
 }
 
-// Close implements [executor.Session].
+// Close implements [executor.Session]. It waits for an engine that is being started again.
 func (s *session) Close(ctx context.Context) error {
-	if err := s.executor.removeAll(ctx, labelRecord, s.record); err != nil {
-		return err // the files of the build may still be written to
+	for {
+		err := s.executor.removeAll(ctx, labelRecord, s.record)
+		if err == nil {
+			return s.files.Close(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return err // and no files are removed that may still be written to
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	return s.files.Close(ctx)
 }
 
 // lost marks an error as that of an engine that does not do what it should.

@@ -79,7 +79,7 @@ func (c *step) run(ctx context.Context, out io.Writer) (executor.Result, error) 
 		return executor.Result{}, err
 	}
 	defer attached.Close()
-	sink := &sink{out: out, failed: func() { _ = c.kill(context.WithoutCancel(ctx), c.id) }}
+	sink := &sink{out: out, failed: func() { c.kill(context.WithoutCancel(ctx)) }}
 	// The first process keeps the output open, whatever the script does to it, so that it ends with the container.
 	over := make(chan struct{})
 	var stopping sync.WaitGroup
@@ -136,16 +136,17 @@ func (c *step) stopWith(ctx context.Context, over <-chan struct{}, abandon func(
 		return
 	case <-grace.C:
 	}
-	_ = c.kill(context.WithoutCancel(ctx), c.id)
+	c.kill(context.WithoutCancel(ctx))
 	giveUp := time.AfterFunc(patience, abandon)
 	defer giveUp.Stop()
 	<-over
 }
 
-func (c *step) kill(ctx context.Context, id string) error {
+// kill ends all processes of the container. Whether that works shows in the output, which ends.
+func (c *step) kill(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return c.executor.kill(ctx, id)
+	_ = c.executor.kill(ctx, c.id)
 }
 
 // terminate asks the processes of the container to end. Where that fails, as with a step that has all the processes it may

@@ -29,6 +29,7 @@ type Engine struct {
 	podman string
 	dir    string
 	env    []string
+	stop   func()
 }
 
 // Start starts a service that ends with the test, and all its containers with it.
@@ -113,10 +114,10 @@ func (e *Engine) serve(t testing.TB) {
 		defer close(ended)
 		_ = service.Wait()
 	}()
-	t.Cleanup(func() {
+	e.stop = func() {
 		_ = service.Process.Kill() // asked to end, it would wait for what uses it
 		<-ended
-	})
+	}
 	for {
 		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: e.Socket, Net: "unix"})
 		if err == nil {
@@ -131,8 +132,23 @@ func (e *Engine) serve(t testing.TB) {
 	}
 }
 
-// clean removes everything. Nothing but the service may use it, and that has ended.
+// Stop ends the service. Its containers go on.
+func (e *Engine) Stop() { e.stop() }
+
+// Restart starts the service again.
+func (e *Engine) Restart(t testing.TB) {
+	t.Helper()
+	if err := os.Remove(e.Socket); err != nil {
+		t.Fatal(err)
+	}
+	e.serve(t)
+}
+
+// clean ends the service and removes everything.
 func (e *Engine) clean(t testing.TB) {
+	if e.stop != nil {
+		e.stop()
+	}
 	e.Podman(t, "rm", "--all", "--force", "--time=0")
 	for unix.Unmount(e.dir+"/root/overlay", unix.MNT_DETACH) == nil { // Podman mounts it on itself
 	}
