@@ -2,7 +2,9 @@
 package podmantest
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"atelier/internal/needs"
+	"atelier/internal/orphan"
 )
 
 // The images that an engine has.
@@ -150,9 +153,21 @@ func (e *Engine) clean(t testing.TB) {
 		e.stop()
 	}
 	e.Podman(t, "rm", "--all", "--force", "--time=0")
+	// The monitor of a command that was run in a container stays for minutes, and then makes the directory again.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := orphan.End(ctx, e.owns, 0); err != nil {
+		t.Error(err)
+	}
 	for unix.Unmount(e.dir+"/root/overlay", unix.MNT_DETACH) == nil { // Podman mounts it on itself
 	}
 	if err := os.RemoveAll(e.dir); err != nil {
 		t.Error(err)
 	}
+}
+
+// owns reports whether a process works on the storage of the service.
+func (e *Engine) owns(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && bytes.Contains(line, []byte("\x00"+e.dir+"/root\x00"))
 }
