@@ -117,3 +117,27 @@ func TestCredentialsThatAreNone(t *testing.T) {
 		t.Error("a file that is not there was read")
 	}
 }
+
+// FuzzImage checks that whatever a build file asks for is an image of the catalogue, a whole address, or a mistake of the file.
+func FuzzImage(f *testing.F) {
+	for _, asked := range []string{"", "cloudbuild@nodejs18", "nodejs18", "a/b", "localhost:5000/a/b:1@sha256:" + strings.Repeat("0", 64), "a/b c", "a/../b", "/", "ü/ü"} {
+		f.Add(asked, "npm")
+	}
+	c := DefaultCatalogue()
+	f.Fuzz(func(t *testing.T, asked, keyword string) {
+		image, err := c.image(asked, keyword)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) {
+				t.Errorf("%q: %v is not the file's mistake", asked, err)
+			}
+			return
+		}
+		address := image.String()
+		if again, err := parseImage(address); err != nil || again.String() != address {
+			t.Errorf("%q: %s is not a whole address: %v", asked, address, err)
+		}
+		if strings.ContainsAny(address, " \t\n\x00?&#%") || !strings.Contains(address, "/") || strings.Contains(address, "/../") {
+			t.Errorf("%q: %q", asked, address)
+		}
+	})
+}
