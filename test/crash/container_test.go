@@ -74,6 +74,13 @@ func TestKillWithContainer(t *testing.T) {
 	if r := s.awaitEnd(next); r.Status != "SUCCESS" {
 		t.Errorf("%+v\n%s", r, s.log(next))
 	}
+
+	app.Write(".cloudbuild/build.yml", strings.Replace(fmt.Sprintf(containerFile, "true"), "    - sh:", "    - sh:\n        image: cloudbuild@cobol", 1))
+	app.Commit("one with an image that is not there")
+	refused := s.run(job)
+	if r := s.awaitEnd(refused); r.Status != "SCHEDULE_FAILURE" || !strings.Contains(r.ErrMsg, `there is no image called "cobol" here; there are tools.`) {
+		t.Errorf("%+v", r)
+	}
 	s.stop()
 	wantNothingLeft(t, in)
 }

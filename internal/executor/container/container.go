@@ -118,6 +118,11 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err != nil {
 		return nil, err
 	}
+	for _, image := range build.Images {
+		if _, err := e.config.Images.image(image, ""); err != nil {
+			return nil, err
+		}
+	}
 	files, err := e.host.Open(ctx, build)
 	if err != nil {
 		return nil, err

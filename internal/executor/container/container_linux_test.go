@@ -117,6 +117,9 @@ func testImage(t *testing.T, engine *podmantest.Engine) {
 		if _, err := s.Run(t.Context(), step, io.Discard); !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", image, err)
 		}
+		if _, err := s.executor.Open(t.Context(), executor.Build{Record: "refused", Images: []string{"tools", image}}); !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("open with %s: %v", image, err)
+		}
 	}
 	step := script("true")
 	step.Image = "localhost/missing/image:2"
