@@ -38,6 +38,16 @@ func (r *run) preparation() build.Step {
 	}
 }
 
+// imagesOf returns the images that steps ask for.
+func imagesOf(steps []plan.Step) (images []string) {
+	for _, step := range steps {
+		if step.Image != "" {
+			images = append(images, step.Image)
+		}
+	}
+	return images
+}
+
 // runSteps begins the build and runs its steps in order.
 func (r *run) runSteps(session executor.Session) error {
 	r.makeSteps()

@@ -17,8 +17,8 @@ type Executor interface {
 	// Workspace returns the directory that the code of a build is in, as its steps will see it. It makes nothing.
 	Workspace(record string) string
 
-	// Open prepares an empty workspace for a build. Variables that no process can have are a fault.Invalid error. A build is
-	// open at most once at a time.
+	// Open prepares an empty workspace for a build. Variables that no process can have are a fault.Invalid error, and so are
+	// images and resources that the executor does not know. A build is open at most once at a time.
 	Open(ctx context.Context, build Build) (Session, error)
 
 	// Recover ends whatever an earlier life of this executor left behind: processes, containers, workspaces.
@@ -30,6 +30,7 @@ type Executor interface {
 type Build struct {
 	Record   string // the record id, unique; it can name a directory
 	Resource plan.Resource
+	Images   []string     // that its steps ask for
 	Env      []plan.Param // of every step; of two with one name, the last counts
 }
 
