@@ -6,6 +6,8 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"net/url"
+	"strings"
 
 	"gocloud.dev/blob"
 
@@ -29,6 +31,18 @@ func newFile(a build.Artifact, r *blob.Reader) *File {
 		}
 	}
 	return f
+}
+
+// Route is where the API has the files: behind it come project id, version and name.
+const Route = "/v1/artifacts/"
+
+// Path returns the path of a file in the API, escaped.
+func Path(a build.Artifact) string {
+	segments := append([]string{string(a.ProjectID)}, strings.Split(a.Version+"/"+a.Name, "/")...)
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return Route + strings.Join(segments, "/")
 }
 
 // Close implements [io.Closer].

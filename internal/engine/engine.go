@@ -2,18 +2,20 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan, steps.go, which runs its steps, and end.go, which decides how it ends; lease.go keeps leases alive, and lost.go ends
+// plan, steps.go, which runs its steps (artifact.go those that the service does itself), and end.go, which decides how it ends; lease.go keeps leases alive, and lost.go ends
 // the builds that were lost.
 package engine
 
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/executor"
 	"atelier/internal/logs"
@@ -49,15 +51,24 @@ type Sources interface {
 	ReadFile(ctx context.Context, url, commit, path string, limit int) ([]byte, error)
 }
 
+// Artifacts is the release repository.
+type Artifacts interface {
+	// Upload stores a file at the address that a names, and returns it with all that is known then.
+	Upload(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error)
+	// Open opens the file at an address. The error is a fault.NotFound when there is none.
+	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
+}
+
 // Parts are what an [Engine] is made of. All are required, except where a default is given.
 type Parts struct {
-	Owner    string // names this engine in leases; the same after a restart
-	Queue    Queue
-	Executor executor.Executor
-	Sources  Sources
-	Sealer   build.Sealer
-	Logs     *logs.Store
-	Log      *slog.Logger
+	Owner     string // names this engine in leases; the same after a restart
+	Queue     Queue
+	Executor  executor.Executor
+	Sources   Sources
+	Artifacts Artifacts
+	Sealer    build.Sealer
+	Logs      *logs.Store
+	Log       *slog.Logger
 
 	Slots          int            // builds at a time; default twice the number of processors
 	Timeout        time.Duration  // of a build whose job has none; default 4 h

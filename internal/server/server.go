@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/console"
 	"atelier/internal/engine"
@@ -60,6 +61,7 @@ type Server struct {
 	lock   *os.File
 	store  *store.Store
 	logs   *logs.Store
+	files  *artifact.Store
 	iam    *iam.Service
 	engine *engine.Engine
 	host   *host.Executor
@@ -101,6 +103,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
+	bucket, err := artifact.OpenDir(filepath.Join(c.DataDir, "artifacts"))
+	if err != nil {
+		return nil, err
+	}
+	s.files = artifact.New(bucket, s.store)
 	policy := source.Policy{FileRoots: c.FileRepositories}
 	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ()})
 	if err != nil {
@@ -111,7 +118,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.host, Slots: c.Slots, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
@@ -244,6 +251,9 @@ func (s *Server) closeStores() error {
 	if s.host != nil {
 		errs = append(errs, s.host.Close())
 	}
+	if s.files != nil {
+		errs = append(errs, s.files.Close())
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
@@ -261,6 +271,9 @@ func (s *Server) sweepUntil(ctx context.Context) {
 	for {
 		if err := s.iam.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Error("remove expired tokens and keys", "error", err)
+		}
+		if err := s.files.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.config.Log.Error("remove what failed uploads left", "error", err)
 		}
 		select {
 		case <-ticker.C:
