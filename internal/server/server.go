@@ -127,7 +127,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
