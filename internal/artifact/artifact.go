@@ -24,7 +24,8 @@ import (
 
 // Index knows which upload stands at an address. The store implements it.
 type Index interface {
-	// PublishArtifact makes an upload what its address stands for, and returns the id of the one that it replaces, if any.
+	// PublishArtifact makes an upload what its address stands for, and returns the id of the one that it replaces, if any. To do so
+	// again changes nothing.
 	PublishArtifact(ctx context.Context, a build.Artifact) (replaced string, err error)
 	// Artifact returns what stands at an address. The error is a fault.NotFound when nothing does.
 	Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error)
@@ -62,28 +63,29 @@ func OpenDir(dir string) (*blob.Bucket, error) {
 // Close closes the bucket.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// publishTime is how long the index has to take an upload whose content is complete, even if its build ends meanwhile.
-const publishTime = 30 * time.Second
-
-// Upload stores a file at the address that a names, and returns it with all that is known then. What stood there before is gone,
-// but only when this is complete. The error is that of content, or of bucket and index.
-func (s *Store) Upload(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error) {
+// Write stores the content of an upload, and returns it with all that is known then. Nobody sees it before [Store.Publish]. The error
+// is that of content, or of the bucket.
+func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error) {
 	a.ID = build.NewArtifactID()
 	var err error
 	if a.Size, a.SHA256, err = s.write(ctx, a.ID, content); err != nil {
 		return build.Artifact{}, err
 	}
 	a.CreatedAt = s.now().UTC().Truncate(time.Millisecond)
-	publishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTime)
-	defer cancel()
-	replaced, err := s.index.PublishArtifact(publishing, a)
+	return a, nil
+}
+
+// Publish makes an upload that was written what its address stands for; what stood there before is gone. After an error it may be
+// called again. If it is not, Sweep removes the content, unless the upload was published in spite of the error.
+func (s *Store) Publish(ctx context.Context, a build.Artifact) error {
+	replaced, err := s.index.PublishArtifact(ctx, a)
 	if err != nil {
-		return build.Artifact{}, fmt.Errorf("publish an upload: %w", err) // it may have succeeded; Sweep finds out
+		return fmt.Errorf("publish an upload: %w", err)
 	}
 	if replaced != "" {
-		_ = s.bucket.Delete(publishing, replaced) // or Sweep does it
+		_ = s.bucket.Delete(ctx, replaced) // or Sweep does it
 	}
-	return a, nil
+	return nil
 }
 
 // write stores content under a key, and returns when it is there to stay.

@@ -78,7 +78,11 @@ func newBundle(t *testing.T, bucket *blob.Bucket) *bundle {
 }
 
 func (b *bundle) upload(ctx context.Context, name string, content io.Reader) (build.Artifact, error) {
-	return b.Upload(ctx, build.Artifact{ProjectID: project, Version: "1.0", Name: name, Path: "out/" + name, RecordID: b.record}, content)
+	a, err := b.Write(ctx, build.Artifact{ProjectID: project, Version: "1.0", Name: name, Path: "out/" + name, RecordID: b.record}, content)
+	if err != nil {
+		return build.Artifact{}, err
+	}
+	return a, b.Publish(ctx, a)
 }
 
 func (b *bundle) must(t *testing.T, name, content string) build.Artifact {
@@ -172,6 +176,29 @@ func TestFailedUpload(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		old := b.must(t, "app", "old")
+		a := old
+		a, err := b.Write(t.Context(), a, strings.NewReader("new"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(b.open(t, "app")); string(got) != "old" || err != nil {
+			t.Errorf("before it was published there is %q, %v", got, err)
+		}
+		for range 2 {
+			if err := b.Publish(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(b.open(t, "app")); string(got) != "new" || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+	})
+}
 
 // TestReadWhileReplaced: a reader has the whole of one upload, however many come meanwhile.
 func TestReadWhileReplaced(t *testing.T) {

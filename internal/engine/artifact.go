@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ func (r *run) upload(files executor.Files, u plan.Upload, out io.Writer) error {
 		})
 		if err != nil {
 			return err
+		}
+		if shown := a.Version + "/" + a.Name; r.mask(shown) != shown {
+			r.note(r.log.Warn, "Version or name of the file hold the value of a private parameter. Whoever may view the project can read it.")
 		}
 		if _, err := fmt.Fprintf(out, "Uploaded %s: %d bytes, SHA-256 %s, to %s\n", printable(file.path), a.Size, a.SHA256, artifact.Path(a)); err != nil {
 			return err
@@ -82,7 +86,10 @@ func (r *run) uploadFile(files executor.Files, file string, a build.Artifact) (b
 		return build.Artifact{}, err
 	}
 	defer content.Close()
-	return r.Artifacts.Upload(r.ctx, a, content)
+	if a, err = r.Artifacts.Write(r.ctx, a, content); err != nil {
+		return build.Artifact{}, err
+	}
+	return a, r.insist(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a) })
 }
 
 // download puts a file of the release repository into the workspace.
@@ -92,7 +99,11 @@ func (r *run) download(files executor.Files, d plan.Download, out io.Writer) err
 		return fault.New(fault.Invalid, "the address is none of this project's release repository, which end in /%s/<version>/<name>; an sh step can download other files",
 			r.record.ProjectID)
 	}
-	f, err := r.Artifacts.Open(r.ctx, r.record.ProjectID, version, name)
+	var f *artifact.File
+	err := r.insist(r.ctx, func(context.Context) (err error) {
+		f, err = r.Artifacts.Open(r.ctx, r.record.ProjectID, version, name) // it is read after the try
+		return err
+	})
 	if err != nil {
 		return err
 	}

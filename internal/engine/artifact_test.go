@@ -14,6 +14,7 @@ import (
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/engine"
+	"atelier/internal/fault"
 )
 
 // step is a step with some properties in pairs.
@@ -147,10 +148,10 @@ type stopping struct {
 	begun chan struct{}
 }
 
-func (s stopping) Upload(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error) {
+func (s stopping) Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error) {
 	close(s.begun)
 	<-ctx.Done()
-	return s.Artifacts.Upload(ctx, a, content)
+	return s.Artifacts.Write(ctx, a, content)
 }
 
 func TestStopUpload(t *testing.T) {
@@ -166,10 +167,71 @@ func TestStopUpload(t *testing.T) {
 	}
 }
 
+// restarting is a release repository whose database is away every other time, and once does not answer although it has published.
+type restarting struct {
+	engine.Artifacts
+	calls *int
+}
+
+func (s restarting) away() error {
+	if *s.calls++; *s.calls%2 == 1 {
+		return fault.New(fault.Unavailable, "the database is away")
+	}
+	return nil
+}
+
+func (s restarting) Publish(ctx context.Context, a build.Artifact) error {
+	away := s.away()
+	if away != nil && *s.calls > 1 {
+		return away
+	}
+	return errors.Join(away, s.Artifacts.Publish(ctx, a))
+}
+
+func (s restarting) Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error) {
+	if err := s.away(); err != nil {
+		return nil, err
+	}
+	return s.Artifacts.Open(ctx, project, version, name)
+}
+
+func TestArtifactsWhileDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	w := newStarted(t, func(p *engine.Parts) { p.Artifacts = restarting{p.Artifacts, new(int)} })
+	r := w.run(w.job(build.Config{Steps: []build.ActionStep{
+		sh("Make", "echo 1 > x; echo 2 > y"), step("upload_artifact", "file", "?", "buildVersion", "v"),
+		step("download_artifact", "url", "/${PROJECT_ID}/v/x"), step("download_artifact", "url", "/${PROJECT_ID}/v/y"),
+	}}))
+	w.wantEnd(r, build.Succeeded, "")
+	if got := w.content("v", "x") + w.content("v", "y"); got != "1\n2\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSecretInAddress(t *testing.T) {
+	t.Parallel()
+	w := newStarted(t)
+	sealed, err := w.sealer.Seal("hunter22")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := w.run(w.job(build.Config{
+		Parameters: []build.Parameter{{Definition: build.StringDefinition, Properties: []build.Property{
+			{Name: "name", Value: "KEY"}, {Name: "sensitiveVar", Value: "true"}, {Name: "defaultValue", Value: sealed, Sealed: true},
+		}}},
+		Steps: []build.ActionStep{sh("Make", "echo x > x"), step("upload_artifact", "file", "x", "buildVersion", "${KEY}")},
+	}))
+	w.wantEnd(r, build.Succeeded, "")
+	w.wantLog(r.ID, "hold the value of a private parameter", "Uploaded x: 2 bytes")
+	if strings.Contains(w.log(r.ID), "hunter22") {
+		t.Errorf("the log shows it:\n%s", w.log(r.ID))
+	}
+}
+
 // away is a release repository whose bucket does not answer.
 type away struct{ engine.Artifacts }
 
-func (away) Upload(context.Context, build.Artifact, io.Reader) (build.Artifact, error) {
+func (away) Write(context.Context, build.Artifact, io.Reader) (build.Artifact, error) {
 	return build.Artifact{}, errors.New("dial secret.example.org")
 }
 

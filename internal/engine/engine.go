@@ -53,8 +53,10 @@ type Sources interface {
 
 // Artifacts is the release repository.
 type Artifacts interface {
-	// Upload stores a file at the address that a names, and returns it with all that is known then.
-	Upload(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error)
+	// Write stores the content of an upload, and returns it with all that is known then.
+	Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error)
+	// Publish makes what was written visible, in place of what stood at its address. It may be repeated.
+	Publish(ctx context.Context, a build.Artifact) error
 	// Open opens the file at an address. The error is a fault.NotFound when there is none.
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }

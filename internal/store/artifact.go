@@ -33,6 +33,10 @@ func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact) (replaced
 
 // publishArtifact clears the address and takes it. Who else does so at the same time makes the insertion fail.
 func publishArtifact(ctx context.Context, t *tx, a build.Artifact) (replaced string, err error) {
+	var known int
+	if err := t.row(ctx, `SELECT COUNT(*) FROM artifacts WHERE id = ?`, a.ID).Scan(&known); err != nil || known > 0 {
+		return "", err
+	}
 	// What the build itself has replaced is none of its results.
 	rows, err := t.rows(ctx, `DELETE FROM artifacts WHERE record_id = ? AND version = ? AND name = ? RETURNING CASE WHEN replaced_at = 0 THEN id ELSE '' END`,
 		string(a.RecordID), a.Version, a.Name)

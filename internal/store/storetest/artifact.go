@@ -77,6 +77,11 @@ func testArtifacts(t *testing.T, open Opener) {
 		if replaced := publish(t, s, newer); replaced != old.ID {
 			t.Errorf("replaced %q, want %q", replaced, old.ID)
 		}
+		for _, again := range []build.Artifact{newer, old} { // as after an answer that was lost
+			if replaced := publish(t, s, again); replaced != "" {
+				t.Errorf("again: replaced %q", replaced)
+			}
+		}
 		check(t, s, newer)
 		of(t, s, first, old, other)
 		of(t, s, second, newer)
