@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"atelier/internal/build"
@@ -46,6 +48,9 @@ type serverFlags struct {
 	TLSSelfSigned    bool          `name:"tls-self-signed" help:"Serve HTTPS with a certificate made in the data directory (tls/cert.pem)."`
 	FileRepositories []string      `help:"Directories below which repositories may be built by file:// addresses." placeholder:"DIR"`
 	Slots            int           `help:"Builds that run at a time (default: two for each processor)." placeholder:"N"`
+	TaskBuilds       int           `help:"Builds of one task that run at a time; 0 for no limit." placeholder:"N"`
+	TenantBuilds     int           `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
+	Classes          []string      `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
@@ -76,6 +81,11 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	_, _, err := net.SplitHostPort(f.Listen)
 	check(err == nil, "--listen", "must be HOST:PORT such as 127.0.0.1:8080, found %q", f.Listen)
 	check(f.Slots >= 0, "--slots", "must be 1 or more, or 0 for two for each processor, found %d", f.Slots)
+	check(f.TaskBuilds >= 0, "--task-builds", "must be 1 or more, or 0 for no limit, found %d", f.TaskBuilds)
+	check(f.TenantBuilds >= 0, "--tenant-builds", "must be 1 or more, or 0 for no limit, found %d", f.TenantBuilds)
+	for _, class := range f.Classes {
+		check(slices.Contains(build.Classes, class), "--classes", "must be some of %s, found %q", strings.Join(build.Classes, ", "), class)
+	}
 	check(f.QueueTimeout >= time.Second, "--queue-timeout", "must be a second or more, found %s", f.QueueTimeout)
 	check(f.BuildTimeout >= time.Second, "--build-timeout", "must be a second or more, found %s", f.BuildTimeout)
 	check(f.MaxBuildTimeout >= f.BuildTimeout, "--max-build-timeout", "must be --build-timeout (%s) or more, found %s", f.BuildTimeout, f.MaxBuildTimeout)
@@ -96,6 +106,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	return server.Config{
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
+		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

@@ -235,6 +235,18 @@ func (s *Service) StepsOf(ctx context.Context, record Record) ([]Step, error) {
 	return s.Store.Steps(ctx, record.ID)
 }
 
+// WaitOf says in words what a build waits for; empty when it does not wait. The caller has got the record from this service.
+func (s *Service) WaitOf(ctx context.Context, record Record) (string, error) {
+	if record.State != Queued {
+		return "", nil
+	}
+	standing, err := s.Store.Standing(ctx, record.ID, s.now())
+	if fault.Is(err, fault.NotFound) {
+		return "", nil // it has begun just now
+	}
+	return standing.Wait(s.Limits).Text, err
+}
+
 // IsRunning reports whether a build of the job waits or runs.
 func (s *Service) IsRunning(ctx context.Context, actor Actor, id JobID) (bool, error) {
 	if _, err := s.job(ctx, actor, id, View); err != nil {

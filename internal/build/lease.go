@@ -53,3 +53,11 @@ type Held struct {
 	Fence         int64
 	StopRequested bool
 }
+
+// Claim is an engine's wish for the next build that it can run.
+type Claim struct {
+	Offer  Offer
+	Limits Limits
+	Now    time.Time
+	Until  time.Time // of the lease
+}

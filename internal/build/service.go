@@ -46,6 +46,8 @@ type Store interface {
 	LatestActive(ctx context.Context, job JobID) (Record, error)
 	// Records returns a page of builds, newest first, and the number of all that match.
 	Records(ctx context.Context, q RecordQuery) ([]Record, int, error)
+	// Standing says where a queued build stands; any other is a fault.NotFound error.
+	Standing(ctx context.Context, id RecordID, now time.Time) (Standing, error)
 	// Steps returns the steps of a build in order; none for a build that never began.
 	Steps(ctx context.Context, id RecordID) ([]Step, error)
 }
@@ -87,6 +89,7 @@ type Parts struct {
 	Now        func() time.Time // default time.Now
 	MaxTimeout time.Duration    // that a job may ask for; default 24 h
 	MaxJobs    int              // of one tenant; default 10,000
+	Limits     Limits           // on builds at a time, as the engine keeps them
 }
 
 // Service is what clients of the build service can do. Each method checks the actor's rights first.

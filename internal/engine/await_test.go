@@ -108,14 +108,14 @@ type observed struct {
 	changed *signal
 }
 
-func (q observed) Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error) {
+func (q observed) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
 	defer q.changed.send()
-	return q.Queue.Lease(ctx, owner, now, until)
+	return q.Queue.Lease(ctx, claim)
 }
 
-func (q observed) Requeue(ctx context.Context, lease build.Lease) error {
+func (q observed) Requeue(ctx context.Context, lease build.Lease, needs build.Needs) error {
 	defer q.changed.send()
-	return q.Queue.Requeue(ctx, lease)
+	return q.Queue.Requeue(ctx, lease, needs)
 }
 
 func (q observed) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {

@@ -54,6 +54,9 @@ func (e *Engine) take() bool {
 		r.run()
 		e.forget(r)
 		<-e.slots
+		if e.Limits != (build.Limits{}) {
+			e.Wake() // a limit may have kept the dispatcher from a build that is free to run now
+		}
 	})
 	return true
 }
@@ -66,7 +69,7 @@ func (e *Engine) next() (*run, error) {
 	e.stops = make(map[build.RecordID]bool)
 	e.mu.Unlock()
 	now := e.Now()
-	lease, ok, err := e.Queue.Lease(e.work, e.Owner, now, now.Add(e.LeaseTime))
+	lease, ok, err := e.Queue.Lease(e.work, build.Claim{Offer: e.offer(), Limits: e.Limits, Now: now, Until: now.Add(e.LeaseTime)})
 
 	e.mu.Lock()
 	defer e.mu.Unlock()

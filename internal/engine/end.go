@@ -48,7 +48,7 @@ func (r *run) judge(err error) (build.End, fate) {
 		return build.End{State: build.Aborted, Error: build.StoppedMessage}, ends
 	case errors.Is(cause, errTimeout):
 		return build.End{State: build.TimedOut, Error: fmt.Sprintf("The build ran longer than %s, which is the most that it may.", r.what.timeout)}, ends
-	case errors.Is(cause, errShutdown) && !r.began:
+	case !r.began && (errors.Is(err, errMisfit) || errors.Is(cause, errShutdown)):
 		return build.End{}, waits
 	case errors.Is(cause, errShutdown):
 		return build.End{State: build.Failed, Error: shutdownMessage}, ends
@@ -83,7 +83,7 @@ func (r *run) settle(end *build.End, fate fate) error {
 	switch fate {
 	case waits:
 		_ = r.closeLog() // there is nothing in it that matters
-		return r.insist(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease) })
+		return r.insist(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease, r.needs) })
 	case isLost:
 		return errors.Join(build.ErrLeaseLost, r.closeLog())
 	default:

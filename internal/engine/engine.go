@@ -2,13 +2,16 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan, steps.go, which runs its steps (artifact.go those that the service does itself), and end.go, which decides how it ends; lease.go keeps leases alive, and lost.go ends
-// the builds that were lost.
+// plan, steps.go, which runs its steps, with artifact.go for those that the service does itself, and end.go, which decides how it
+// ends; lease.go keeps leases alive, lost.go ends the builds that were lost, and wait.go tells the builds that wait what they wait
+// for.
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
@@ -24,9 +27,11 @@ import (
 
 // Queue is where builds wait and where their progress is kept. The store implements it.
 type Queue interface {
-	// Lease gives the oldest queued build to owner until the given moment; false when no build is queued.
-	Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error)
-	// LeaseOverdue does the same for a build that was queued before the given moment.
+	// Announce says that an engine takes builds until the given moment.
+	Announce(ctx context.Context, offer build.Offer, until time.Time) error
+	// Lease gives the oldest queued build that the claim's engine can run and that the limits allow; false when there is none.
+	Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error)
+	// LeaseOverdue gives the oldest build that was queued before the given moment to owner; false when there is none.
 	LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error)
 	// Renew extends every lease of owner, and returns what it holds.
 	Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error)
@@ -34,8 +39,14 @@ type Queue interface {
 	Lost(ctx context.Context, owner string, now time.Time) ([]build.Lease, error)
 	// Seize gives a lost build to owner, under a new fence. The error is [build.ErrLeaseLost] when it is no more as it was found.
 	Seize(ctx context.Context, lease build.Lease, owner string, until time.Time) (build.Lease, error)
-	// Requeue puts a leased build whose first step has not begun back into the queue.
-	Requeue(ctx context.Context, lease build.Lease) error
+	// Requeue puts a leased build whose first step has not begun back into the queue, for an engine that has what it needs.
+	Requeue(ctx context.Context, lease build.Lease, needs build.Needs) error
+	// Waiting returns builds that were queued before the given moment, the oldest first.
+	Waiting(ctx context.Context, queuedBefore time.Time, limit int) ([]build.Waiting, error)
+	// Standing says where a queued build stands; any other is a fault.NotFound error.
+	Standing(ctx context.Context, id build.RecordID, now time.Time) (build.Standing, error)
+	// NoteWait stores what the log of a queued build is to say; false when the build does not wait, or that was stored before.
+	NoteWait(ctx context.Context, id build.RecordID, what build.WaitFor) (bool, error)
 	// Report stores progress. The error is [build.ErrLeaseLost] when the fence is old or the build is over. Except for the end of
 	// the build, what was stored may be reported again.
 	Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error
@@ -73,6 +84,9 @@ type Parts struct {
 	Log       *slog.Logger
 
 	Slots          int            // builds at a time; default twice the number of processors
+	Arch           string         // of the executor, X86 or ARM; default this machine's
+	Classes        []string       // of builds that the executor runs; default all
+	Limits         build.Limits   // on builds at a time, over all engines
 	Timeout        time.Duration  // of a build whose job has none; default 4 h
 	QueueTimeout   time.Duration  // of a build that no executor takes; default 24 h
 	PrepareTimeout time.Duration  // for finding out what to build; default 10 min
@@ -128,6 +142,10 @@ func New(parts Parts) *Engine {
 	if parts.Slots == 0 {
 		parts.Slots = 2 * runtime.GOMAXPROCS(0)
 	}
+	parts.Arch = cmp.Or(parts.Arch, hostArch)
+	if len(parts.Classes) == 0 {
+		parts.Classes = build.Classes
+	}
 	if parts.Zone == nil {
 		parts.Zone = time.Local
 	}
@@ -154,10 +172,15 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.reclaim(ctx); err != nil {
 		return err
 	}
+	if err := e.Queue.Announce(ctx, e.offer(), e.Now().Add(e.LeaseTime)); err != nil {
+		return fmt.Errorf("announce the engine: %w", err)
+	}
 	e.runs.Go(e.dispatch)
+	e.loops.Go(func() { e.every(e.LeaseTime/3, e.announce) })
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.renew) })
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.lookForLost) })
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.endOverdue) })
+	e.loops.Go(func() { e.every(e.PollTime, e.noteWaits) })
 	return nil
 }
 

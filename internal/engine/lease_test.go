@@ -222,8 +222,8 @@ type complacent struct {
 	held *atomic.Value // []build.Held
 }
 
-func (q complacent) Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error) {
-	lease, ok, err := q.Queue.Lease(ctx, owner, now, until)
+func (q complacent) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
+	lease, ok, err := q.Queue.Lease(ctx, claim)
 	if ok {
 		q.held.Store([]build.Held{{ID: lease.Record.ID, Fence: lease.Fence}})
 	}
@@ -269,7 +269,7 @@ func TestOwnerThatComesBack(t *testing.T) {
 func (w *world) leave(owner string, until time.Time, began bool) build.Record {
 	w.t.Helper()
 	r := w.begin(w.scripts("echo again"))
-	lease, ok, err := w.store.Lease(w.t.Context(), owner, time.Now(), until)
+	lease, ok, err := w.store.Lease(w.t.Context(), build.Claim{Offer: build.Offer{Owner: owner}, Now: time.Now(), Until: until})
 	if err != nil || !ok || lease.Record.ID != r.ID {
 		w.t.Fatal(lease, ok, err)
 	}

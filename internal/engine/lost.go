@@ -63,7 +63,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 		end = build.End{State: build.Aborted, Error: build.StoppedMessage}
 	case record.State == build.Scheduled:
 		defer e.Wake()
-		return e.Queue.Requeue(ctx, lease)
+		return e.Queue.Requeue(ctx, lease, build.Needs{}) // the next engine finds out again
 	}
 	steps, err := e.Queue.Steps(ctx, record.ID)
 	if err != nil {
@@ -74,7 +74,11 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 		e.Log.Error("write the log of a lost build", "record", record.ID, "error", err)
 	}
 	end.At = moment(e.Now())
-	return e.Queue.Report(ctx, record.ID, lease.Fence, build.Progress{Steps: endRunning(steps, end.At, logEnd), End: &end})
+	err = e.Queue.Report(ctx, record.ID, lease.Fence, build.Progress{Steps: endRunning(steps, end.At, logEnd), End: &end})
+	if err == nil {
+		e.Logs.Finished(record.ID)
+	}
+	return err
 }
 
 // endOverdue ends the builds that have waited in the queue for too long.

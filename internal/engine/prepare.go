@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"atelier/internal/build"
@@ -68,7 +71,7 @@ func (r *run) prepare() error {
 	for _, w := range p.plan.Warnings {
 		r.note(r.log.Warn, "%s", r.mask(w))
 	}
-	return checkResource(p.config, p.plan.Resource)
+	return r.checkResource(p.config, p.plan.Resource)
 }
 
 // readSource finds the commit to build, if the task has a repository, and reads the build file, if it is to have one.
@@ -177,18 +180,29 @@ func (r *run) systemParameters(info build.SourceInfo) []plan.Param {
 // hostArch is this machine's architecture in the words of build files.
 var hostArch = map[string]string{"amd64": "X86", "arm64": "ARM"}[runtime.GOARCH]
 
-// checkResource reports what a build asks for that no executor here has.
-func checkResource(config build.Config, res plan.Resource) error {
-	arch := res.Arch
-	if arch == "" {
-		arch = map[string]string{"x86-64": "X86", "arm": "ARM"}[config.Arch]
+// needsOf is what a build asks of its engine: what the build file says, else what the task does.
+func needsOf(config build.Config, res plan.Resource) build.Needs {
+	class := strings.ToUpper(config.Flavor)
+	if class == "DEFAULT" {
+		class = ""
 	}
-	switch {
-	case res.Type == "custom":
+	return build.Needs{
+		Arch:  cmp.Or(res.Arch, map[string]string{"x86-64": "X86", "arm": "ARM"}[config.Arch]),
+		Class: cmp.Or(res.Class, class),
+	}
+}
+
+// errMisfit is the error of a build that another engine has to run.
+var errMisfit = errors.New("the build needs another engine")
+
+// checkResource reports what a build asks for that is not here. When another engine may have it, the error is errMisfit.
+func (r *run) checkResource(config build.Config, res plan.Resource) error {
+	if res.Type == "custom" {
 		return fault.New(fault.Invalid, "There is no executor pool called %q.", res.Pool)
-	case arch != "" && arch != hostArch:
-		return fault.New(fault.Invalid, "No executor has the architecture %s; there is one for %s.", arch, hostArch)
-	default:
-		return nil
 	}
+	if needs := needsOf(config, res); !r.offer().Fits(needs) {
+		r.needs = needs
+		return errMisfit
+	}
+	return nil
 }

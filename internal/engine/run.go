@@ -28,6 +28,7 @@ type run struct {
 	log    *logs.Log // the build's
 	masker *mask.Masker
 	what   prepared
+	needs  build.Needs // of an engine, when it turned out that this one cannot run the build
 	began  bool        // the database says that it runs
 	limit  *time.Timer // ends the build when it has run too long; nil until it begins
 	steps  []build.Step
@@ -69,6 +70,7 @@ func (r *run) run() {
 	case err != nil:
 		r.server.Error("store what became of a build", "state", end.State, "error", err)
 	case fate == ends:
+		r.Logs.Finished(r.record.ID)
 		r.server.Info("build ended", "state", end.State)
 	}
 }

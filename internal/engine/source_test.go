@@ -3,7 +3,6 @@ package engine_test
 import (
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -108,11 +107,6 @@ func TestBuildsThatCannotBegin(t *testing.T) {
 	pool.Write(".cloudbuild/build.yml", "version: 2.0\nenv:\n  resource:\n    type: custom\n    pool: ours\nsteps:\n  BUILD:\n    - sh:\n        inputs:\n          command: make\n")
 	pool.Commit("Pool")
 
-	arch := w.repository()
-	other := map[string]string{"amd64": "ARM", "arm64": "X86"}[runtime.GOARCH]
-	arch.Write(".cloudbuild/build.yml", "version: 2.0\nenv:\n  resource:\n    arch: "+other+"\nsteps:\n  BUILD:\n    - sh:\n        inputs:\n          command: make\n")
-	arch.Commit("Another architecture")
-
 	tests := []struct {
 		name string
 		job  build.JobID
@@ -123,7 +117,6 @@ func TestBuildsThatCannotBegin(t *testing.T) {
 		{"no build file", noFile, "there is no file .cloudbuild/build.yml in commit " + repo.Git("rev-parse", "HEAD")},
 		{"a bad build file", w.job(build.Config{Kind: build.YAML, Sources: sourceOf(bad)}), `.cloudbuild/build.yml:6:11: steps.BUILD[0].sh.inputs.comand: is not known (did you mean "command"?)`},
 		{"a pool that does not exist", w.job(build.Config{Kind: build.YAML, Sources: sourceOf(pool)}), `There is no executor pool called "ours".`},
-		{"another architecture", w.job(build.Config{Kind: build.YAML, Sources: sourceOf(arch)}), "No executor has the architecture " + other + "; there is one for "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { w.wantNeverBegan(w.run(tt.job), tt.text) })

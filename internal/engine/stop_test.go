@@ -122,8 +122,8 @@ type slowLease struct {
 	proceed chan struct{}
 }
 
-func (q slowLease) Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error) {
-	lease, ok, err := q.Queue.Lease(ctx, owner, now, until)
+func (q slowLease) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
+	lease, ok, err := q.Queue.Lease(ctx, claim)
 	if ok {
 		q.given <- lease
 		<-q.proceed
@@ -159,12 +159,12 @@ func TestStopBeforeTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.begin(w.scripts("echo never"))
-	lease, ok, err := w.store.Lease(t.Context(), "e2", time.Now(), time.Now().Add(time.Hour))
+	lease, ok, err := w.store.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e2"}, Now: time.Now(), Until: time.Now().Add(time.Hour)})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
 	w.halt(r)
-	if err := w.store.Requeue(t.Context(), lease); err != nil {
+	if err := w.store.Requeue(t.Context(), lease, build.Needs{}); err != nil {
 		t.Fatal(err)
 	}
 	w.start(w.parts("e1"))

@@ -30,6 +30,8 @@ type Parts struct {
 	Zone      *time.Location // of the times that clients give and read without one
 	Now       func() time.Time
 	Region    string
+
+	Closing <-chan struct{} // is closed when the server stops: streams, which would go on, end
 }
 
 // API answers the vendor's operations and those of its identity service.

@@ -14,7 +14,7 @@ import (
 func (a *API) artifactOperations() []operation {
 	return []operation{
 		handle("ShowOutputInfo", "GET /v3/jobs/{job_id}/{build_no}/output-info", outdated, "What a build has uploaded.", a.showOutputInfo),
-		handle("DownloadArtifact", "GET "+artifact.Route+"{project_id}/*", current, "A file of a project's release repository.", a.downloadArtifact),
+		handle("DownloadArtifact", "GET "+artifact.Route+"{project_id}/*", own, "A file of a project's release repository.", a.downloadArtifact),
 	}
 }
 

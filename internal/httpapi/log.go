@@ -18,6 +18,7 @@ func (a *API) logOperations() []operation {
 		handle("DownloadTaskLog", "GET /v4/{record_id}/task-log", outdated, "Log of one step of a build.", a.downloadStepLog),
 		handle("DownloadRealTimeLog", "GET /v3/jobs/{job_id}/{build_no}/real-time-log", outdated, "Log while it grows, by offset.", a.followLog),
 		handle("DownloadBuildRealTimeLog", "GET /v1/log/{job_id}/{build_no}/real-time-log", current, "Log while it grows, by window.", a.followLogWindow),
+		handle("FollowLogEvents", "GET /v1/log/{record_id}/events", own, "Log while it grows, as server-sent events.", a.followLogEvents),
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 	current  state = "current"
 	outdated state = "outdated" // it has a newer twin
 	retiring state = "retiring" // the vendor will take it away
+	own      state = "own"      // the vendor has none like it
 )
 
 // old reports whether the operation is one of /v1 or /v2, some of whose error codes have another prefix.
@@ -125,6 +126,8 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
 		}
 	case artifactFile:
 		v.serve(w, r)
+	case logEvents:
+		v.write(w, r)
 	default:
 		body, err := encode(v)
 		if err != nil {

@@ -50,6 +50,7 @@ type buildRecordAnswer struct {
 	BuildRecordType   recordType           `json:"build_record_type"`
 	SCMType           text                 `json:"scm_type"`
 	SCMWebURL         text                 `json:"scm_web_url"`
+	WaitReason        string               `json:"wait_reason,omitempty"` // Atelier's own: why a queued build does not run yet
 }
 
 type recordParameter struct {
@@ -130,7 +131,12 @@ type recordRequest struct {
 
 func (a *API) showBuildRecord(c call, in recordRequest) (any, error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
-	return wrap(presentRecord(record, a.Now())), err
+	if err != nil {
+		return nil, err
+	}
+	answer := presentRecord(record, a.Now())
+	answer.WaitReason, err = a.Builds.WaitOf(c.ctx(), record)
+	return wrap(answer), err
 }
 
 type listRecordsRequest struct {

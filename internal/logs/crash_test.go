@@ -22,7 +22,7 @@ const (
 	dirVariable   = "ATELIER_LOGS_TEST_DIR"
 )
 
-var children = map[string]func(){"write for ever": writeForEver, "count writes": countWrites, "write halfway": writeHalfway}
+var children = map[string]func(){"write for ever": writeForEver, "count writes": countWrites, "write halfway": writeHalfway, "compress": compressLog}
 
 func command(name, dir string) *exec.Cmd {
 	c := exec.Command(os.Args[0])

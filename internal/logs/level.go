@@ -12,7 +12,7 @@ var debugMark = []byte("[DEBUG]")
 
 // WithoutDebug returns what r has, without the lines of the level DEBUG. It must begin where a line does.
 func WithoutDebug(r io.Reader) io.Reader {
-	return &levelReader{r: bufio.NewReaderSize(r, pieceSize), atLine: true}
+	return &levelReader{r: bufio.NewReaderSize(r, 64<<10), atLine: true}
 }
 
 type levelReader struct {

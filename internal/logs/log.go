@@ -18,9 +18,11 @@ var ErrWrite = errors.New("the log could not be written")
 // reserve is how many bytes the service's own lines may take behind the limit: how a build ended must be in its log.
 const reserve = 256 << 10
 
-// writeback is how much is written before the kernel is told to bring it to the disk. Otherwise a large log would go there only
-// when it is closed, while everybody waits: half a second for a gigabyte, against a few milliseconds.
-const writeback = 16 << 20
+// writeback is how much is written before the kernel is told to bring it to the disk. Another as much later the log waits for
+// that and gives up the memory. So a large log is on the disk when it ends, is written no faster than its own disk takes it, and
+// takes a few megabytes of the machine's memory: what the kernel keeps for other builds stays there, and the next bytes go where
+// the processor's caches are warm.
+const writeback = 4 << 20
 
 // Log is the log of one build, open for writing. It may be used by many goroutines: the outputs of several steps and the
 // service's own lines mix line by line. After an error it goes on trying, and [Log.Close] returns the first error again.
@@ -31,7 +33,8 @@ type Log struct {
 	mu     sync.Mutex
 	file   *os.File
 	size   int64
-	sent   int64 // how much is on its way to the disk
+	sent   int64 // how much is on its way to the disk, or there
+	landed int64 // how much is there
 	stamp  stamp
 	buf    []byte       // reused; nothing in it between calls
 	masker *mask.Masker // of the service's own lines
@@ -110,6 +113,7 @@ func (l *Log) Close() error {
 	l.closed = true
 	_ = l.failed(l.file.Sync())
 	_ = l.failed(l.file.Close())
+	l.store.setWriting(l.record, -1)
 	return l.err
 }
 
@@ -167,11 +171,14 @@ func (l *Log) write(w *lines) error {
 		l.writer = nil // half a time stamp may be in the file: nothing goes on behind it
 		return l.failed(err)
 	}
-	if end := l.size / writeback * writeback; end > l.sent {
-		startWriteback(l.file, l.sent, end-l.sent)
-		l.sent = end
-	}
 	l.store.wake(l.record)
+	if l.size-l.sent >= writeback {
+		startWriteback(l.file, l.sent, l.size-l.sent)
+		if l.sent > l.landed {
+			endWriteback(l.file, l.landed, l.sent-l.landed)
+		}
+		l.landed, l.sent = l.sent, l.size
+	}
 	return nil
 }
 

@@ -10,8 +10,8 @@ import (
 // Sizes of the pieces in which output is handled. They bound the memory that a log takes, and the time for which a step that
 // prints much makes others wait.
 const (
-	pieceSize = 64 << 10
-	writeSize = 256 << 10 // a piece of short lines grows by their time stamps
+	pieceSize = 256 << 10
+	writeSize = 512 << 10 // a piece of short lines grows by their time stamps
 )
 
 // Output takes what a step prints, as it comes: it needs not be lines, or text. It is used by one goroutine at a time.

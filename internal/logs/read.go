@@ -18,18 +18,11 @@ const maxChunk = 4 << 20
 
 // Size returns how long the log of a build is, in bytes; 0 when there is none.
 func (s *Store) Size(id build.RecordID) (int64, error) {
-	path, err := s.path(id)
-	if err != nil {
+	file, size, err := s.open(id)
+	if file == nil || err != nil {
 		return 0, err
 	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("look at a log: %w", err)
-	}
-	return info.Size(), nil
+	return size, file.Close()
 }
 
 // Read returns a chunk of a log that begins at offset, at most limit bytes or 4 MiB, and the offset of the next one. It does not
@@ -77,32 +70,85 @@ func (s *Store) Section(id build.RecordID, start, end int64) (io.ReadSeekCloser,
 		return nil, err
 	}
 	if file == nil {
-		return section{io.NewSectionReader(bytes.NewReader(nil), 0, 0), io.NopCloser(nil)}, nil
+		return newSection(empty{bytes.NewReader(nil)}, 0, 0), nil
 	}
 	if end < 0 || end > size {
 		end = size
 	}
 	start = min(max(0, start), end)
-	return section{io.NewSectionReader(file, start, end-start), file}, nil
+	return newSection(file, start, end), nil
 }
 
-type section struct {
-	*io.SectionReader
+// logFile is an open log in either form.
+type logFile interface {
+	io.ReaderAt
 	io.Closer
 }
 
+// empty is a log that does not exist.
+type empty struct{ io.ReaderAt }
+
+// Close implements [io.Closer].
+func (empty) Close() error { return nil }
+
+// section is a part of a log. Like the writer of a large log, its reader gives up the kernel's memory for what is behind it.
+type section struct {
+	*io.SectionReader
+	file logFile
+	at   int64 // where in the file the next bytes stand
+	kept int64 // what is before was given up, or is not ours
+}
+
+func newSection(file logFile, start, end int64) *section {
+	return &section{SectionReader: io.NewSectionReader(file, start, end-start), file: file, at: start, kept: start}
+}
+
+// Read implements [io.Reader].
+func (s *section) Read(p []byte) (int, error) {
+	n, err := s.SectionReader.Read(p)
+	if s.at += int64(n); s.at-s.kept >= writeback {
+		if plain, ok := s.file.(*os.File); ok {
+			forget(plain, s.kept, s.at-s.kept)
+		}
+		s.kept = s.at
+	}
+	return n, err
+}
+
+// Seek implements [io.Seeker].
+func (s *section) Seek(offset int64, whence int) (int64, error) {
+	to, err := s.SectionReader.Seek(offset, whence)
+	_, start, _ := s.Outer()
+	s.at, s.kept = start+to, start+to
+	return to, err
+}
+
+// Close implements [io.Closer].
+func (s *section) Close() error { return s.file.Close() }
+
 // open opens a log for reading. The file is nil when there is none.
-func (s *Store) open(id build.RecordID) (*os.File, int64, error) {
+func (s *Store) open(id build.RecordID) (logFile, int64, error) {
 	path, err := s.path(id)
 	if err != nil {
 		return nil, 0, err
 	}
 	file, err := os.Open(path)
+	compressed := errors.Is(err, fs.ErrNotExist)
+	if compressed { // which it was before the plain form went
+		file, err = os.Open(path + compressedSuffix)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("open a log: %w", err)
+	}
+	if compressed {
+		f, size, err := openFrames(file)
+		if err != nil {
+			return nil, 0, errors.Join(fmt.Errorf("open the log of build %s: %w", id, err), file.Close())
+		}
+		return f, size, nil
 	}
 	info, err := file.Stat()
 	if err != nil {

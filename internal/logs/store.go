@@ -10,7 +10,7 @@
 // closed. Secrets never reach the file.
 //
 // The parts, one file each: log.go writes a log and output.go what commands print, read.go and window.go read, level.go leaves
-// lines out, watch.go wakes readers.
+// lines out, watch.go wakes readers, compress.go makes finished logs smaller and frames.go reads them.
 package logs
 
 import (
@@ -41,8 +41,13 @@ type Store struct {
 	dir    string
 	config Config
 
-	mu       sync.RWMutex
-	watchers map[build.RecordID]map[chan struct{}]struct{}
+	mu           sync.RWMutex
+	watchers     map[build.RecordID]map[chan struct{}]struct{}
+	writing      map[build.RecordID]int // how many have the log open for writing
+	finished     []build.RecordID       // to be compressed
+	wakeCompress chan struct{}
+
+	forms sync.Mutex // is held to change which files a log has
 }
 
 // Open opens the logs in dir, which is made when it does not exist.
@@ -59,7 +64,12 @@ func Open(dir string, config Config) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the logs: %w", err)
 	}
-	return &Store{dir: dir, config: config, watchers: make(map[build.RecordID]map[chan struct{}]struct{})}, nil
+	return &Store{
+		dir: dir, config: config,
+		watchers:     make(map[build.RecordID]map[chan struct{}]struct{}),
+		writing:      make(map[build.RecordID]int),
+		wakeCompress: make(chan struct{}, 1),
+	}, nil
 }
 
 // Append opens the log of a build for writing. It begins one, or goes on behind what an earlier life of the build has written.
@@ -68,6 +78,28 @@ func (s *Store) Append(id build.RecordID) (*Log, error) {
 	path, err := s.path(id)
 	if err != nil {
 		return nil, err
+	}
+	s.setWriting(id, 1) // so that the compressed form does not take the place of the log meanwhile
+	l, err := s.appendTo(id, path)
+	if err != nil {
+		s.setWriting(id, -1)
+	}
+	return l, err
+}
+
+func (s *Store) setWriting(id build.RecordID, change int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing[id] += change; s.writing[id] == 0 {
+		delete(s.writing, id)
+	}
+}
+
+func (s *Store) appendTo(id build.RecordID, path string) (*Log, error) {
+	if _, err := os.Stat(path + compressedSuffix); err == nil {
+		if _, err := os.Stat(path); err != nil {
+			return nil, errors.New("open a log: it is complete and compressed, and cannot be continued")
+		}
 	}
 	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE
 	file, err := os.OpenFile(path, flags, 0o600)
@@ -93,8 +125,12 @@ func (s *Store) Remove(id build.RecordID) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove a log: %w", err)
+	s.forms.Lock()
+	defer s.forms.Unlock()
+	for _, form := range []string{path + compressedSuffix, path} {
+		if err := os.Remove(form); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove a log: %w", err)
+		}
 	}
 	return nil
 }

@@ -2,8 +2,8 @@ package logs
 
 import "atelier/internal/build"
 
-// Watch returns a channel that has a token whenever something was written to the log since the last token was taken, by this
-// process. Who reads after having called Watch, and after each token, misses nothing. The log needs not exist yet. A watcher
+// Watch returns a channel that has a token whenever something was written to the log since the last token was taken, or the
+// build has ended, by this process. Who reads after having called Watch, and after each token, misses nothing. The log needs not exist yet. A watcher
 // that is slow or gone costs the writer nothing; cancel ends the watch.
 func (s *Store) Watch(id build.RecordID) (written <-chan struct{}, cancel func()) {
 	c := make(chan struct{}, 1)

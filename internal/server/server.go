@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,6 +46,8 @@ type Config struct {
 
 	FileRepositories []string       // directories below which file:// repositories may be built
 	Slots            int            // builds at a time; 0 for the engine's default
+	Classes          []string       // of builds that this server runs; all when empty
+	Limits           build.Limits   // on builds at a time, over all servers
 	QueueTimeout     time.Duration  // of a build that waits for an executor
 	BuildTimeout     time.Duration  // of a task that has none
 	MaxBuildTimeout  time.Duration  // that a task may ask for
@@ -57,25 +60,26 @@ type Config struct {
 
 // Server is a running Atelier.
 type Server struct {
-	config Config
-	lock   *os.File
-	store  *store.Store
-	logs   *logs.Store
-	files  *artifact.Store
-	iam    *iam.Service
-	engine *engine.Engine
-	host   *host.Executor
-	http   *http.Server
-	listen net.Listener
-	scheme string
-	served chan error
-	sweep  context.CancelFunc
-	swept  chan struct{}
+	config  Config
+	lock    *os.File
+	store   *store.Store
+	logs    *logs.Store
+	files   *artifact.Store
+	iam     *iam.Service
+	engine  *engine.Engine
+	host    *host.Executor
+	http    *http.Server
+	listen  net.Listener
+	scheme  string
+	served  chan error
+	closing chan struct{} // closed when no stream may go on
+	sweep   context.CancelFunc
+	swept   sync.WaitGroup
 }
 
 // Open opens what the configuration names, and makes what is not there yet. Nothing runs before [Server.Start].
 func Open(ctx context.Context, c Config) (_ *Server, err error) {
-	s := &Server{config: c, served: make(chan error, 1), swept: make(chan struct{})}
+	s := &Server{config: c, served: make(chan error, 1), closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -119,15 +123,16 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.host, Slots: c.Slots, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
+		Executor: s.host, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
 	})
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
@@ -202,7 +207,8 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	var sweeping context.Context
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
-	go s.sweepUntil(sweeping)
+	s.swept.Go(func() { s.sweepUntil(sweeping) })
+	s.swept.Go(func() { s.compressUntil(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }
@@ -229,12 +235,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.engine.Stop(drain)
 	answer, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	close(s.closing)
 	err := s.http.Shutdown(answer)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = s.http.Close()
 	}
 	s.sweep()
-	<-s.swept
+	s.swept.Wait()
 	return errors.Join(err, s.closeStores())
 }
 
@@ -265,7 +272,6 @@ func (s *Server) closeStores() error {
 
 // sweepUntil removes what has expired, now and then.
 func (s *Server) sweepUntil(ctx context.Context) {
-	defer close(s.swept)
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
 	for {
@@ -281,4 +287,18 @@ func (s *Server) sweepUntil(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// compressUntil compresses the logs of builds that are over.
+func (s *Server) compressUntil(ctx context.Context) {
+	isFinal := func(ctx context.Context, id build.RecordID) (bool, error) {
+		record, _, err := s.store.RecordByID(ctx, id)
+		if fault.Is(err, fault.NotFound) {
+			return false, nil // nobody can read it
+		}
+		return record.State.Final(), err
+	}
+	s.logs.Compress(ctx, isFinal, func(id build.RecordID, err error) {
+		s.config.Log.Error("compress a log", "record", id, "error", err)
+	})
 }

@@ -33,6 +33,9 @@ type dialect interface {
 	bind(query string) string
 	// skipLocked ends the query that picks a row to claim, so that two servers do not wait for each other.
 	skipLocked() string
+	// lockLeases is a statement after which, until the end of the transaction, nobody else takes builds by counting them; empty
+	// where transactions that write come one after another anyway.
+	lockLeases() string
 	// isDuplicate reports whether err says that a unique value is taken.
 	isDuplicate(err error) bool
 	// isConflict reports whether err says that a transaction lost a race, so that it may be tried again.
@@ -86,6 +89,7 @@ func (d sqlite) open() (reader, writer *sql.DB, err error) {
 func (sqlite) prepares() bool           { return true }
 func (sqlite) bind(query string) string { return query }
 func (sqlite) skipLocked() string       { return "" }
+func (sqlite) lockLeases() string       { return "" }
 func (sqlite) goose() goose.Dialect     { return goose.DialectSQLite3 }
 
 func sqliteCode(err error) int {
@@ -160,6 +164,7 @@ func (postgres) bind(query string) string {
 }
 
 func (postgres) skipLocked() string   { return " FOR UPDATE SKIP LOCKED" }
+func (postgres) lockLeases() string   { return "SELECT pg_advisory_xact_lock(7236001)" } // any number that nothing else locks
 func (postgres) goose() goose.Dialect { return goose.DialectPostgres }
 
 func postgresCode(err error) string {

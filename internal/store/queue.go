@@ -4,29 +4,55 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"math"
+	"strings"
 	"time"
 
 	"atelier/internal/build"
 )
 
-// Lease gives the oldest queued build to owner until the given moment; false when no build is queued.
-func (s *Store) Lease(ctx context.Context, owner string, now, until time.Time) (build.Lease, bool, error) {
-	return s.lease(ctx, owner, now, until, math.MaxInt64)
+// Lease gives the oldest queued build that the claim's engine can run, and that the limits allow to run now; false when there is
+// none.
+func (s *Store) Lease(ctx context.Context, c build.Claim) (build.Lease, bool, error) {
+	where := "need_arch IN ('', ?) AND need_class IN (''" + strings.Repeat(", ?", len(c.Offer.Classes)) + ")"
+	args := append([]any{c.Offer.Arch}, anys(c.Offer.Classes)...)
+	if c.Limits.Task > 0 {
+		where += ` AND job_id NOT IN (SELECT job_id FROM records WHERE ` + active + ` GROUP BY job_id HAVING count(*) >= ?)`
+		args = append(args, c.Limits.Task)
+	}
+	if c.Limits.Tenant > 0 {
+		where += ` AND job_id NOT IN (SELECT id FROM jobs WHERE domain_id IN (
+			SELECT jobs.domain_id` + recordFrom + ` WHERE ` + active + ` GROUP BY jobs.domain_id HAVING count(*) >= ?))`
+		args = append(args, c.Limits.Tenant)
+	}
+	lease := build.Lease{Owner: c.Offer.Owner, Until: c.Until}
+	limited := c.Limits != (build.Limits{})
+	ok, err := s.lease(ctx, &lease, c.Now, limited, where, args...)
+	return lease, ok, err
 }
 
-// LeaseOverdue is [Store.Lease] for a build that was queued before the given moment.
+// active is what holds for the builds that engines have.
+const active = "records.state IN ('scheduled', 'running')"
+
+// LeaseOverdue gives the oldest build that was queued before the given moment to owner; false when there is none.
 func (s *Store) LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error) {
-	return s.lease(ctx, owner, now, until, millis(queuedBefore))
+	lease := build.Lease{Owner: owner, Until: until}
+	ok, err := s.lease(ctx, &lease, now, false, "queued_at < ?", millis(queuedBefore))
+	return lease, ok, err
 }
 
-func (s *Store) lease(ctx context.Context, owner string, now, until time.Time, queuedBefore int64) (build.Lease, bool, error) {
-	lease := build.Lease{Owner: owner, Until: until}
+// lease takes the oldest queued build of those that a condition selects. Where the condition counts what runs, nobody else may
+// take a build at the same time.
+func (s *Store) lease(ctx context.Context, lease *build.Lease, now time.Time, counts bool, where string, args ...any) (bool, error) {
 	err := s.write(ctx, func(t *tx) error {
+		if lock := s.dialect.lockLeases(); counts && lock != "" {
+			if _, err := t.exec(ctx, lock); err != nil {
+				return err
+			}
+		}
 		var id string
 		err := t.row(ctx, `UPDATE records SET state = 'scheduled', started_at = ?, lease_owner = ?, lease_until = ?, lease_fence = lease_fence + 1
-			WHERE state = 'queued' AND id = (SELECT id FROM records WHERE state = 'queued' AND queued_at < ? ORDER BY queued_at, id LIMIT 1`+s.dialect.skipLocked()+`)
-			RETURNING id, lease_fence`, millis(now), owner, millis(until), queuedBefore).Scan(&id, &lease.Fence)
+			WHERE state = 'queued' AND id = (SELECT id FROM records WHERE state = 'queued' AND `+where+` ORDER BY queued_at, id LIMIT 1`+s.dialect.skipLocked()+`)
+			RETURNING id, lease_fence`, append([]any{millis(now), lease.Owner, millis(lease.Until)}, args...)...).Scan(&id, &lease.Fence)
 		if err != nil {
 			return err
 		}
@@ -35,9 +61,9 @@ func (s *Store) lease(ctx context.Context, owner string, now, until time.Time, q
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return build.Lease{}, false, nil
+		return false, nil
 	}
-	return lease, err == nil, err
+	return err == nil, err
 }
 
 // Renew extends every lease of owner, and returns what it holds.
@@ -98,11 +124,11 @@ func (s *Store) Seize(ctx context.Context, lease build.Lease, owner string, unti
 	return lease, nil
 }
 
-// Requeue puts a leased build whose first step has not begun back into the queue.
-func (s *Store) Requeue(ctx context.Context, lease build.Lease) error {
+// Requeue puts a leased build whose first step has not begun back into the queue, for an engine that has what it needs.
+func (s *Store) Requeue(ctx context.Context, lease build.Lease, needs build.Needs) error {
 	return s.write(ctx, func(t *tx) error {
-		return fenced(t.exec(ctx, `UPDATE records SET state = 'queued', started_at = 0, lease_owner = '', lease_until = 0
-			WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, string(lease.Record.ID), lease.Fence))
+		return fenced(t.exec(ctx, `UPDATE records SET state = 'queued', started_at = 0, lease_owner = '', lease_until = 0, need_arch = ?, need_class = ?
+			WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, needs.Arch, needs.Class, string(lease.Record.ID), lease.Fence))
 	})
 }
 

@@ -244,11 +244,18 @@ func TestStopWaiting(t *testing.T) {
 	if *r.Status != "QUEUED" || r.StartTime != nil || r.FinishTime != nil || *r.Duration != 0 {
 		t.Errorf("a build that waits: %v", r)
 	}
+	info := "/v1/record/" + *r.BuildRecordId + "/info"
+	if a := s.Call(s.Developer, http.MethodGet, info, ""); a.Status != 200 || !strings.Contains(a.Body, `"wait_reason":"Every slot of the executors is taken, 1 of 1. The build begins when`) {
+		t.Errorf("why it waits: %d %s", a.Status, a.Body)
+	}
 	refused(t, c.ShowHistoryDetails, &model.ShowHistoryDetailsRequest{JobId: waiting, BuildNumber: 1}, 403, "CB.00031059", "build 1 has not begun")
 	ok(t, c.StopBuildJob, &model.StopBuildJobRequest{JobId: waiting, BuildNo: 1})
 	r = *ok(t, c.ShowRecordInfo, &model.ShowRecordInfoRequest{JobId: waiting, BuildNo: 1}).Result
 	if *r.Status != "ABORTED" || r.StartTime != nil || r.FinishTime == nil || *r.ErrMsg != "The build was stopped." {
 		t.Errorf("a build that was stopped while it waited: %v", r)
+	}
+	if a := s.Call(s.Developer, http.MethodGet, info, ""); a.Status != 200 || strings.Contains(a.Body, "wait_reason") {
+		t.Errorf("a build that does not wait any more: %d %s", a.Status, a.Body)
 	}
 
 	// Its processes end with the deleted task, or the next build would wait for the slot.

@@ -1,10 +1,8 @@
 package mask
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -83,9 +81,10 @@ func encodings(s string) []pattern {
 			patterns = append(patterns, pattern{text: form}, pattern{text: strings.ReplaceAll(form, "%20", "+")})
 		}
 	}
+	for _, style := range jsonStyles {
+		patterns = append(patterns, pattern{text: style.form(s)})
+	}
 	return append(patterns,
-		pattern{text: jsonForm(s, true)},
-		pattern{text: jsonForm(s, false)},
 		pattern{text: strings.ReplaceAll(s, `'`, `'\''`)},
 		pattern{text: strings.ReplaceAll(s, `'`, `'"'"'`)},
 	)
@@ -105,15 +104,6 @@ func urlForm(s, kept, digits string) string {
 		}
 	}
 	return b.String()
-}
-
-// jsonForm returns s as it stands between the quotes of a JSON string.
-func jsonForm(s string, html bool) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(html)
-	_ = e.Encode(s) // a string can always be encoded
-	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(b.String()), `"`), `"`)
 }
 
 const (

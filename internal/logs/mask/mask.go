@@ -4,7 +4,7 @@
 // It guards against accidents, such as a command that prints its environment or a header that it sends. A build that wants to
 // print a secret can always do it, for example backwards.
 //
-// The parts, one file each: forms.go lists what a secret may look like, automaton.go finds all of that in linear time, wrap.go
+// The parts, one file each: forms.go and json.go list what a secret may look like, automaton.go finds all of that in linear time, wrap.go
 // also where base64 is broken into lines, writer.go masks streams.
 package mask
 
@@ -24,8 +24,8 @@ type Masker struct {
 // New returns a masker of the given secrets. Secrets with fewer than [build.MinPrivateValue] characters are not masked, because
 // that would make the text around them unreadable.
 //
-// The masker takes about 250 bytes of memory for each byte of the secrets, most of it for the encoded forms, which take at most
-// 30 MB together. Beyond that, where no honest build gets, the longest secrets are masked only as they are.
+// The masker takes about 150 bytes of memory for each byte of the secrets, and 800 where they have several lines, most of it for
+// the encoded forms, which take at most 30 MB together. Beyond that, where no honest build gets, the longest secrets are masked only as they are.
 func New(secrets []string) *Masker {
 	patterns := patternsOf(secrets)
 	if len(patterns) == 0 {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"pgregory.net/rapid"
 )
@@ -129,6 +131,13 @@ func printed(secret, before, after string) map[string]string {
 	js, _ := json.Marshal(secret)
 	plain := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(js))
 	lower := regexp.MustCompile(`%[0-9A-F]{2}`).ReplaceAllStringFunc
+	ascii := regexp.MustCompile(`[^\x00-\x7f]`).ReplaceAllStringFunc(plain, func(c string) string {
+		var b strings.Builder
+		for _, unit := range utf16.Encode([]rune(c)) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+		return b.String()
+	})
 	return map[string]string{
 		"raw":         secret,
 		"query":       url.QueryEscape(secret),
@@ -137,6 +146,8 @@ func printed(secret, before, after string) map[string]string {
 		"lower path":  lower(url.PathEscape(secret), strings.ToLower),
 		"json":        string(js[1 : len(js)-1]),
 		"plain json":  plain[1 : len(plain)-1],
+		"slash json":  strings.ReplaceAll(plain[1:len(plain)-1], "/", `\/`),
+		"ascii json":  ascii[1 : len(ascii)-1],
 		"shell":       strings.ReplaceAll(secret, `'`, `'\''`),
 		"std":         base64.StdEncoding.EncodeToString([]byte(all)),
 		"raw std":     base64.RawStdEncoding.EncodeToString([]byte(all)),
@@ -172,7 +183,7 @@ func TestNoFormOfASecretIsLeft(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		secret := rapid.OneOf(
 			rapid.StringN(4, 40, -1),
-			rapid.StringMatching(`[a-z&<'"\\ /+=%:\n]{4,20}`),
+			rapid.StringMatching(`[a-zé😀&<'"\\ /+=%:\n]{4,20}`),
 			rapid.Custom(func(t *rapid.T) string {
 				return string(rapid.SliceOfN(rapid.Byte(), 16, 100).Draw(t, "bytes"))
 			}),

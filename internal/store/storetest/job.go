@@ -171,7 +171,7 @@ func testJobs(t *testing.T, open Opener) {
 		s := open(t)
 		job := createJob(t, s, aJob(1, "app"))
 		running := startBuild(t, s, job.ID)
-		if _, ok, err := s.Lease(t.Context(), "e1", start, start.Add(time.Minute)); err != nil || !ok {
+		if _, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start.Add(time.Minute)}); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
 		startBuild(t, s, job.ID) // stays queued
@@ -183,7 +183,7 @@ func testJobs(t *testing.T, open Opener) {
 		if diff := cmp.Diff([]build.RecordID{running.ID}, ids); err != nil || diff != "" {
 			t.Errorf("error %v, running builds (-want +got):\n%s", err, diff)
 		}
-		if _, ok, err := s.Lease(t.Context(), "e1", start, start); ok || err != nil {
+		if _, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start}); ok || err != nil {
 			t.Errorf("a build of the deleted job is still queued: %v, %v", ok, err)
 		}
 		_, _, err = s.Record(t.Context(), job.ID, 1)

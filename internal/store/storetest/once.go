@@ -95,7 +95,7 @@ func testOnce(t *testing.T, open Opener) {
 		s := open(t)
 		job := createJob(t, s, aJob(1, "app"))
 		first, _ := startOnce(t, s, job.ID, "u1", "t1", "m")
-		lease, ok, err := s.Lease(t.Context(), "e1", start, start)
+		lease, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start})
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}

@@ -26,7 +26,7 @@ func testQueue(t *testing.T, open Opener) {
 	}
 	lease := func(t *testing.T, s *store.Store, owner string) build.Lease {
 		t.Helper()
-		l, ok, err := s.Lease(t.Context(), owner, start.Add(time.Minute), start.Add(2*time.Minute))
+		l, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: owner}, Now: start.Add(time.Minute), Until: start.Add(2 * time.Minute)})
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
@@ -42,7 +42,7 @@ func testQueue(t *testing.T, open Opener) {
 				t.Errorf("lease = %+v, want of %s", got, want.ID)
 			}
 		}
-		if _, ok, err := s.Lease(t.Context(), "e1", start, start); ok || err != nil {
+		if _, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start}); ok || err != nil {
 			t.Errorf("empty queue: %v, %v", ok, err)
 		}
 	})
@@ -78,7 +78,7 @@ func testQueue(t *testing.T, open Opener) {
 			owner := fmt.Sprintf("e%d", i)
 			wg.Go(func() {
 				for {
-					l, ok, err := s.Lease(t.Context(), owner, start, start.Add(time.Minute))
+					l, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: owner}, Now: start, Until: start.Add(time.Minute)})
 					if err != nil {
 						t.Error(err)
 						return
@@ -220,7 +220,7 @@ func testQueue(t *testing.T, open Opener) {
 		t.Parallel()
 		s, _, records := setup(t, 1)
 		first := lease(t, s, "e1")
-		if err := s.Requeue(t.Context(), first); err != nil {
+		if err := s.Requeue(t.Context(), first, build.Needs{}); err != nil {
 			t.Fatal(err)
 		}
 		second := lease(t, s, "e2")
@@ -233,7 +233,7 @@ func testQueue(t *testing.T, open Opener) {
 		if err := s.Report(t.Context(), records[0].ID, second.Fence, build.Progress{Begin: &build.Begin{At: start}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Requeue(t.Context(), second); !errors.Is(err, build.ErrLeaseLost) {
+		if err := s.Requeue(t.Context(), second, build.Needs{}); !errors.Is(err, build.ErrLeaseLost) {
 			t.Errorf("requeue of a running build: %v", err)
 		}
 	})

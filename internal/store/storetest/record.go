@@ -49,7 +49,7 @@ func startBuild(t *testing.T, s *store.Store, job build.JobID) build.Record {
 func finish(t *testing.T, s *store.Store, record build.Record, state build.State) {
 	t.Helper()
 	at := record.CreatedAt
-	lease, ok, err := s.Lease(t.Context(), "e1", at.Add(time.Second), at.Add(time.Minute))
+	lease, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: at.Add(time.Second), Until: at.Add(time.Minute)})
 	if err != nil || !ok || lease.Record.ID != record.ID {
 		t.Fatalf("lease of %s = %s, %v, %v", record.ID, lease.Record.ID, ok, err)
 	}
@@ -235,7 +235,7 @@ func testRecords(t *testing.T, open Opener) {
 		s := open(t)
 		job := createJob(t, s, aJob(1, "app"))
 		record := startBuild(t, s, job.ID)
-		lease, _, err := s.Lease(t.Context(), "e1", start.Add(time.Second), start.Add(time.Minute))
+		lease, _, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start.Add(time.Second), Until: start.Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +291,7 @@ func testRecords(t *testing.T, open Opener) {
 			t.Errorf("error %v, difference (-want +got):\n%s", err, diff)
 		}
 		wantKind(t, s.RequestStop(t.Context(), record.ID, dev, later), fault.Finished)
-		if _, ok, err := s.Lease(t.Context(), "e1", start, start); ok || err != nil {
+		if _, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start}); ok || err != nil {
 			t.Errorf("a stopped build was leased: %v, %v", ok, err)
 		}
 		_, err = s.LatestActive(t.Context(), job.ID)
