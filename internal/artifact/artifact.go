@@ -25,8 +25,8 @@ import (
 // Index knows which upload stands at an address. The store implements it.
 type Index interface {
 	// PublishArtifact makes an upload what its address stands for, and returns the id of the one that it replaces, if any. To do so
-	// again changes nothing.
-	PublishArtifact(ctx context.Context, a build.Artifact) (replaced string, err error)
+	// again changes nothing. The error is [build.ErrLeaseLost] when the fence of its build is old or the build does not run.
+	PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error)
 	// Artifact returns what stands at an address. The error is a fault.NotFound when nothing does.
 	Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error)
 	// ArtifactsOf returns what a build has uploaded, in that order, also what others have replaced since.
@@ -76,9 +76,10 @@ func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) 
 }
 
 // Publish makes an upload that was written what its address stands for; what stood there before is gone. After an error it may be
-// called again. If it is not, Sweep removes the content, unless the upload was published in spite of the error.
-func (s *Store) Publish(ctx context.Context, a build.Artifact) error {
-	replaced, err := s.index.PublishArtifact(ctx, a)
+// called again. If it is not, Sweep removes the content, unless the upload was published in spite of the error. The error is
+// [build.ErrLeaseLost] when the fence is old or the build is over: what a build has uploaded does not change after its end.
+func (s *Store) Publish(ctx context.Context, a build.Artifact, fence int64) error {
+	replaced, err := s.index.PublishArtifact(ctx, a, fence)
 	if err != nil {
 		return fmt.Errorf("publish an upload: %w", err)
 	}

@@ -34,6 +34,7 @@ type bundle struct {
 	bucket *blob.Bucket
 	index  *store.Store
 	record build.RecordID
+	fence  int64
 }
 
 // each runs a test with a bucket in a directory, and with one whose blobs cannot be read once they are gone, as on a server.
@@ -59,7 +60,7 @@ func newBundle(t *testing.T, bucket *blob.Bucket) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{artifact.New(bucket, db), bucket, db, build.RecordID(uuid.NewString())}
+	b := &bundle{Store: artifact.New(bucket, db), bucket: bucket, index: db, record: build.RecordID(uuid.NewString())}
 	t.Cleanup(func() {
 		if err := errors.Join(b.Close(), db.Close()); err != nil {
 			t.Error(err)
@@ -74,6 +75,14 @@ func newBundle(t *testing.T, bucket *blob.Bucket) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lease, ok, err := db.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: time.Now(), Until: time.Now().Add(time.Hour)})
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if err := db.Report(t.Context(), b.record, lease.Fence, build.Progress{Begin: &build.Begin{At: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	b.fence = lease.Fence
 	return b
 }
 
@@ -82,7 +91,7 @@ func (b *bundle) upload(ctx context.Context, name string, content io.Reader) (bu
 	if err != nil {
 		return build.Artifact{}, err
 	}
-	return a, b.Publish(ctx, a)
+	return a, b.Publish(ctx, a, b.fence)
 }
 
 func (b *bundle) must(t *testing.T, name, content string) build.Artifact {
@@ -189,8 +198,11 @@ func TestPublish(t *testing.T) {
 		if got, err := io.ReadAll(b.open(t, "app")); string(got) != "old" || err != nil {
 			t.Errorf("before it was published there is %q, %v", got, err)
 		}
+		if err := b.Publish(t.Context(), a, b.fence-1); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("with an old fence: %v", err)
+		}
 		for range 2 {
-			if err := b.Publish(t.Context(), a); err != nil {
+			if err := b.Publish(t.Context(), a, b.fence); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := io.ReadAll(b.open(t, "app")); string(got) != "new" || err != nil {

@@ -89,7 +89,7 @@ func (r *run) uploadFile(files executor.Files, file string, a build.Artifact) (b
 	if a, err = r.Artifacts.Write(r.ctx, a, content); err != nil {
 		return build.Artifact{}, err
 	}
-	return a, r.insist(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a) })
+	return a, r.insist(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a, r.lease.Fence) })
 }
 
 // download puts a file of the release repository into the workspace.

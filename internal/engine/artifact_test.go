@@ -180,12 +180,12 @@ func (s restarting) away() error {
 	return nil
 }
 
-func (s restarting) Publish(ctx context.Context, a build.Artifact) error {
+func (s restarting) Publish(ctx context.Context, a build.Artifact, fence int64) error {
 	away := s.away()
 	if away != nil && *s.calls > 1 {
 		return away
 	}
-	return errors.Join(away, s.Artifacts.Publish(ctx, a))
+	return errors.Join(away, s.Artifacts.Publish(ctx, a, fence))
 }
 
 func (s restarting) Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error) {

@@ -66,8 +66,9 @@ type Sources interface {
 type Artifacts interface {
 	// Write stores the content of an upload, and returns it with all that is known then.
 	Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error)
-	// Publish makes what was written visible, in place of what stood at its address. It may be repeated.
-	Publish(ctx context.Context, a build.Artifact) error
+	// Publish makes what was written visible, in place of what stood at its address. It may be repeated. The error is
+	// [build.ErrLeaseLost] when the fence is old or the build is over.
+	Publish(ctx context.Context, a build.Artifact, fence int64) error
 	// Open opens the file at an address. The error is a fault.NotFound when there is none.
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }

@@ -18,9 +18,13 @@ func scanArtifact(row scanner) (build.Artifact, error) {
 }
 
 // PublishArtifact implements [artifact.Index].
-func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact) (replaced string, err error) {
+func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error) {
 	for {
 		err = s.write(ctx, func(t *tx) error {
+			if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state = 'running'`,
+				string(a.RecordID), fence)); err != nil {
+				return err
+			}
 			replaced, err = publishArtifact(ctx, t, a)
 			return err
 		})

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,7 +24,7 @@ func testArtifacts(t *testing.T, open Opener) {
 	}
 	publish := func(t *testing.T, s *store.Store, a build.Artifact) string {
 		t.Helper()
-		replaced, err := s.PublishArtifact(t.Context(), a)
+		replaced, err := s.PublishArtifact(t.Context(), a, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +34,17 @@ func testArtifacts(t *testing.T, open Opener) {
 		t.Helper()
 		s := open(t)
 		job := createJob(t, s, aJob(1, "app"))
-		return s, startBuild(t, s, job.ID), startBuild(t, s, job.ID)
+		records := []build.Record{startBuild(t, s, job.ID), startBuild(t, s, job.ID)}
+		for range records {
+			lease, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start.Add(time.Minute)})
+			if err != nil || !ok || lease.Fence != 1 {
+				t.Fatal(lease, ok, err)
+			}
+			if err := s.Report(t.Context(), lease.Record.ID, 1, build.Progress{Begin: &build.Begin{At: start}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s, records[0], records[1]
 	}
 	check := func(t *testing.T, s *store.Store, want build.Artifact) {
 		t.Helper()
@@ -113,6 +124,26 @@ func testArtifacts(t *testing.T, open Opener) {
 		of(t, s, first, three)
 	})
 
+	t.Run("nothing comes of a build that is another's or over", func(t *testing.T) {
+		t.Parallel()
+		s, first, _ := setup(t)
+		refused := func(fence int64) {
+			t.Helper()
+			if _, err := s.PublishArtifact(t.Context(), upload(first, "1", "late"), fence); !errors.Is(err, build.ErrLeaseLost) {
+				t.Errorf("error = %v", err)
+			}
+		}
+		refused(0)
+		publish(t, s, upload(first, "1", "app"))
+		if err := s.Report(t.Context(), first.ID, 1, build.Progress{End: &build.End{State: build.Succeeded, At: start}}); err != nil {
+			t.Fatal(err)
+		}
+		refused(1)
+		if got, err := s.ArtifactsOf(t.Context(), first.ID); len(got) != 1 || err != nil {
+			t.Errorf("of the build are %v, %v", got, err)
+		}
+	})
+
 	t.Run("under concurrency each is replaced once, and one stays", func(t *testing.T) {
 		t.Parallel()
 		s, first, _ := setup(t)
@@ -124,7 +155,7 @@ func testArtifacts(t *testing.T, open Opener) {
 			all.Go(func() {
 				for range 3 {
 					a := upload(first, "latest", "app")
-					replaced, err := s.PublishArtifact(t.Context(), a)
+					replaced, err := s.PublishArtifact(t.Context(), a, 1)
 					if err != nil {
 						t.Error(err)
 						return
