@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gocloud.dev/blob"
@@ -47,10 +48,23 @@ func New(bucket *blob.Bucket, index Index) *Store {
 	return &Store{bucket: bucket, index: index, now: time.Now}
 }
 
-// OpenDir returns a bucket in a directory, which is made when it is not there.
+// OpenDir returns a bucket in a directory, which is made when it is not there, and which nobody else may use. What uploads of an
+// earlier life had written when it was killed is removed.
 func OpenDir(dir string) (*blob.Bucket, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of artifacts: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory of artifacts: %w", err)
+	}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".tmp") { // as the library calls what is not whole
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+			return nil, fmt.Errorf("remove an upload that was cut off: %w", err)
+		}
 	}
 	// Temporary files elsewhere could not be renamed to their place. The index has all that there is to say about a file.
 	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite})

@@ -286,6 +286,46 @@ func TestDamage(t *testing.T) {
 	})
 }
 
+// TestCutOffUpload opens a directory in which the server was killed while it wrote.
+func TestCutOffUpload(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bucket, err := artifact.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bucket.Close()
+	w, err := bucket.NewWriter(t.Context(), "key", &blob.WriterOptions{ContentType: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.WriteAll(t.Context(), "whole", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	names := func() (names []string) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	if got := names(); len(got) != 2 {
+		t.Errorf("while it is written there are %v", got)
+	}
+	again, err := artifact.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := names(); !slices.Equal(got, []string{"whole"}) {
+		t.Errorf("afterwards there are %v", got)
+	}
+	_ = w.Close()
+}
+
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -296,7 +336,7 @@ func TestSweep(t *testing.T) {
 	b := newBundle(t, bucket)
 	a := b.must(t, "app", "content")
 	yesterday := time.Now().Add(-25 * time.Hour)
-	for name, at := range map[string]time.Time{a.ID: yesterday, "new": time.Now(), "old": yesterday, "old.18c2.tmp": yesterday} {
+	for name, at := range map[string]time.Time{a.ID: yesterday, "new": time.Now(), "old": yesterday} {
 		file := filepath.Join(dir, name)
 		if name != a.ID {
 			if err := os.WriteFile(file, []byte("rest"), 0o600); err != nil {
