@@ -36,7 +36,7 @@ type Build struct {
 
 // Session is the place of one build on an executor. It is used by one goroutine at a time.
 type Session interface {
-	// Run runs one step and writes what it prints, as it comes, to out; nothing is written after Run has returned. The result
+	// Run runs one step, which is a checkout or a script, and writes what it prints, as it comes, to out; nothing is written after Run has returned. The result
 	// is the step's: also a repository that cannot be checked out is one, with the reason. An error means that the executor
 	// could not run the step, or lost it ([ErrLost]), or that out failed; the build should then be closed.
 	//
@@ -44,6 +44,9 @@ type Session interface {
 	// When ctx ends, so do all processes of the step, within [Grace] and a moment: they are asked first, and then made to. Run
 	// returns only when they are gone; it then returns ctx's cause.
 	Run(ctx context.Context, step plan.Step, out io.Writer) (Result, error)
+
+	// Files are those of the workspace, between two steps. They are read and written as a step would, except that no link leads out.
+	Files
 
 	// Close ends and removes everything that the build left on the executor, also after an error. It may be called again.
 	Close(ctx context.Context) error

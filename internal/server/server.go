@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/console"
 	"atelier/internal/engine"
@@ -67,6 +68,7 @@ type Server struct {
 	lock    *os.File
 	store   *store.Store
 	logs    *logs.Store
+	files   *artifact.Store
 	iam     *iam.Service
 	engine  *engine.Engine
 	runner  runner
@@ -115,6 +117,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
+	bucket, err := artifact.OpenDir(filepath.Join(c.DataDir, "artifacts"))
+	if err != nil {
+		return nil, err
+	}
+	s.files = artifact.New(bucket, s.store)
 	policy := source.Policy{FileRoots: c.FileRepositories}
 	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ()})
 	if err != nil {
@@ -124,7 +131,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
@@ -133,7 +140,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -279,6 +286,9 @@ func (s *Server) closeStores() error {
 	if s.runner != nil {
 		errs = append(errs, s.runner.Close())
 	}
+	if s.files != nil {
+		errs = append(errs, s.files.Close())
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
@@ -295,6 +305,9 @@ func (s *Server) sweepUntil(ctx context.Context) {
 	for {
 		if err := s.iam.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Error("remove expired tokens and keys", "error", err)
+		}
+		if err := s.files.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.config.Log.Error("remove what failed uploads left", "error", err)
 		}
 		select {
 		case <-ticker.C:

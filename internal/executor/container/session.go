@@ -17,12 +17,13 @@ import (
 
 // session is one build. It implements [executor.Session].
 type session struct {
-	executor *Executor
-	files    executor.Session // its directories, and what is checked out into them
-	record   string
-	dir      string
-	env      []string
-	class    class
+	executor.Directory // the workspace
+	executor           *Executor
+	files              executor.Session // its directories, and what is checked out into them
+	record             string
+	dir                string
+	env                []string
+	class              class
 }
 
 // Run implements [executor.Session].
