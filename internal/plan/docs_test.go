@@ -19,7 +19,7 @@ func TestDocuments(t *testing.T) {
 	for i, block := range strings.Split(string(page), "```yaml\n")[1:] {
 		file, _, _ := strings.Cut(block, "```")
 		in := fileInput(file)
-		for _, name := range []string{"INCREASENUM", "PROJECT_ID"} {
+		for _, name := range []string{"INCREASENUM", "PROJECT_ID", "codeBranch"} {
 			in.System = append(in.System, plan.Param{Name: name, Value: "1"})
 		}
 		flow, isFlow, err := plan.ReadFlow(in)

@@ -21,7 +21,7 @@ type FlowJob struct {
 	BuildRef  string // path of its build file in the repository
 	Line      int    // where that is named
 	Column    int
-	Skipped   bool   // its condition does not hold; those that depend on it need not wait
+	Skipped   bool // its condition does not hold; those that depend on it need not wait
 	Context   FlowContext
 }
 
