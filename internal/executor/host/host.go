@@ -26,6 +26,10 @@ type Config struct {
 	// Dir holds a directory for each build. It is absolute and belongs to this executor alone.
 	Dir string
 
+	// Workspace is a directory in which all builds run, one at a time, as it is: it is neither made nor emptied nor removed.
+	// Default: each build has a workspace of its own below Dir.
+	Workspace string
+
 	// Source checks repositories out.
 	Source *source.Client
 
@@ -44,6 +48,7 @@ const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 // Executor runs builds on the host. It implements [executor.Executor].
 type Executor struct {
 	dir    string
+	fixed  string // the workspace of all builds; empty when each has its own
 	source *source.Client
 	path   string
 	grace  time.Duration
@@ -72,8 +77,14 @@ func New(config Config) (*Executor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of builds: %w", err)
 	}
+	fixed := config.Workspace
+	if fixed != "" {
+		if fixed, err = filepath.EvalSymlinks(fixed); err != nil {
+			return nil, fmt.Errorf("find the workspace: %w", err)
+		}
+	}
 	e := &Executor{
-		dir: dir, source: config.Source, path: cmp.Or(config.Path, usualPath),
+		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
 		grace: cmp.Or(config.Grace, executor.Grace), patience: 5 * time.Second,
 		spare: make(chan *tree, maxSpare),
 	}
@@ -98,7 +109,9 @@ func (e *Executor) find(program string) string {
 }
 
 // Workspace implements [executor.Executor].
-func (e *Executor) Workspace(record string) string { return filepath.Join(e.dir, record, "workspace") }
+func (e *Executor) Workspace(record string) string {
+	return cmp.Or(e.fixed, filepath.Join(e.dir, record, "workspace"))
+}
 
 // Open implements [executor.Executor].
 func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Session, error) {
@@ -109,19 +122,24 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
 	dir := filepath.Join(e.dir, build.Record)
-	env, err := environment(e.path, dir, build)
+	workspace := e.Workspace(build.Record)
+	env, err := environment(e.path, dir, workspace, build)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the build's directory: %w", err)
 	}
-	s := &session{executor: e, record: build.Record, dir: dir, env: env}
+	s := &session{executor: e, record: build.Record, dir: dir, workspace: workspace, env: env}
 	if s.tree, err = e.takeTree(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
 	}
-	for _, name := range []string{"workspace", "home", "tmp"} { // while a new supervisor starts
-		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+	own := []string{s.path("home"), s.path("tmp")}
+	if e.fixed == "" {
+		own = append(own, workspace)
+	}
+	for _, name := range own { // while a new supervisor starts
+		if err := os.Mkdir(name, 0o700); err != nil {
 			return nil, errors.Join(fmt.Errorf("make the build's directory: %w", err), s.Close(ctx))
 		}
 	}
@@ -202,7 +220,7 @@ const marker = "ATELIER_BUILD_RECORD_ID"
 
 // environment returns the environment of a build's steps: these variables and the build's own, nothing of the server's. What
 // the build sets wins, except over what says where it runs.
-func environment(path, dir string, build executor.Build) ([]string, error) {
+func environment(path, dir, workspace string, build executor.Build) ([]string, error) {
 	env := []string{
 		"PATH=" + path,
 		"HOME=" + filepath.Join(dir, "home"),
@@ -224,7 +242,7 @@ func environment(path, dir string, build executor.Build) ([]string, error) {
 		}
 		env = append(env, p.Name+"="+p.Value)
 	}
-	env = append(env, "WORKSPACE="+filepath.Join(dir, "workspace"), marker+"="+build.Record)
+	env = append(env, "WORKSPACE="+workspace, marker+"="+build.Record)
 	return lastOfEach(env), nil
 }
 

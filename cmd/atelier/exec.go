@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+	"atelier/internal/local"
+)
+
+// execCommand runs a build file in the working directory. Standard output carries the log of the build; what is wrong with the
+// file goes to standard error.
+type execCommand struct {
+	File  string   `arg:"" optional:"" help:"The build file (default: .cloudbuild/build.yml)."`
+	Param []string `help:"Set a parameter. May be repeated." placeholder:"NAME=VALUE" sep:"none" env:"-"`
+}
+
+// Exit statuses of the command, beside that of the step that failed.
+const (
+	exitBadFile     = 2
+	exitInterrupted = 130 // as of a program that SIGINT ended
+)
+
+// Run implements the command.
+func (c *execCommand) Run(std stdio, signals interrupts) error {
+	params, err := c.params()
+	if err != nil {
+		return err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	result, err := local.Run(signals.stop, local.Config{
+		Dir: dir, File: c.File, Params: params, Display: local.Plain{Writer: std.Out},
+		Log: slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	switch {
+	case signals.stop.Err() != nil && (err != nil || result.State == build.Aborted):
+		return exitError(exitInterrupted)
+	case err != nil:
+		return err
+	case result.State == build.Succeeded:
+		return nil
+	case result.State == build.Unschedulable:
+		fmt.Fprintln(std.Err, result.Error) // each problem with its place, in the form that editors know
+		return exitError(exitBadFile)
+	default:
+		return exitError(max(1, result.ExitCode))
+	}
+}
+
+// params returns what --param says, or all that is wrong with it.
+func (c *execCommand) params() ([]build.NameValue, error) {
+	var params []build.NameValue
+	var errs []error
+	for _, p := range c.Param {
+		name, value, ok := strings.Cut(p, "=")
+		if !ok {
+			errs = append(errs, fault.Field("--param", "must be NAME=VALUE, found %q", p))
+		} else if why := build.CheckParameterName(name); why != "" {
+			errs = append(errs, fault.Field("--param", "the name %s", why))
+		}
+		params = append(params, build.NameValue{Name: name, Value: value})
+	}
+	return params, errors.Join(errs...)
+}

@@ -1,0 +1,160 @@
+// Package local runs a build file in a directory of the user's, without a server. Planning, running, stopping and logging are the
+// server's own: a real engine with a real store, which lie in a temporary directory and are gone when the build is over.
+//
+// What differs is where the code comes from. The directory itself is the workspace, with whatever is not committed yet: sources.go
+// reads the build file from it, executor.go leaves out the checkouts for which it stands, and repository.go finds out what git
+// knows of it. watch.go passes on what the engine reports to a [Display]; plain.go and terminal.go are the two there are.
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"atelier/internal/build"
+	"atelier/internal/engine"
+	"atelier/internal/executor/host"
+	"atelier/internal/logs"
+	"atelier/internal/plan"
+	"atelier/internal/secret"
+	"atelier/internal/source"
+	"atelier/internal/store"
+)
+
+// Config says what to run.
+type Config struct {
+	Dir     string            // the workspace, absolute
+	File    string            // the build file, absolute or seen from Dir; empty for the usual one
+	Params  []build.NameValue // as a start request gives them
+	Display Display
+	Log     *slog.Logger // of what the user should not have to see
+}
+
+// Result is how a build ended.
+type Result struct {
+	State    build.State // Unschedulable when it could not begin, mostly because of its file
+	Error    string      // why it did not succeed
+	ExitCode int         // of the step that failed; 0 when none did
+}
+
+// Run runs a build to its end. When ctx ends, so do all processes of the build, and its state is Aborted.
+func Run(ctx context.Context, c Config) (_ Result, err error) {
+	dir, err := os.MkdirTemp("", "atelier-exec-")
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	db, err := store.Open(ctx, "sqlite:"+filepath.Join(dir, "atelier.db"))
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	output, err := logs.Open(filepath.Join(dir, "logs"), logs.Config{})
+	if err != nil {
+		return Result{}, err
+	}
+	repository := findRepository(ctx, c.Dir)
+	place, err := newPlace(c.Dir, dir, repository)
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, place.Close()) }()
+	sealer, err := secret.Open(filepath.Join(dir, "secret.key"))
+	if err != nil {
+		return Result{}, err
+	}
+	watch := newWatch(db, output, c.Display)
+	e := engine.New(engine.Parts{
+		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository}, Sealer: sealer, Logs: output, Log: c.Log,
+		Slots:     1,              // the jobs of a flow share the directory
+		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
+	})
+	service := build.NewService(build.Parts{
+		Store: db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Sealer: sealer, Engine: e,
+	})
+	record, err := start(ctx, db, service, c, repository)
+	if err != nil {
+		return Result{}, err
+	}
+	watch.root = record.ID
+	return follow(ctx, e, watch)
+}
+
+// newPlace returns the executor. What it keeps for itself is in a directory of its own below state.
+func newPlace(workspace, state string, repository repository) (*place, error) {
+	git, err := source.New(source.Config{
+		Policy:  source.Policy{FileRoots: []string{"/"}}, // the user may read them anyway
+		Dir:     filepath.Join(state, "repositories"),
+		Environ: os.Environ(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	e, err := host.New(host.Config{Dir: filepath.Join(state, "builds"), Workspace: workspace, Source: git, Path: os.Getenv("PATH")})
+	if err != nil {
+		return nil, err
+	}
+	return &place{Executor: e, dir: workspace, repository: repository}, nil
+}
+
+// start puts a task into the database and queues its first build.
+func start(ctx context.Context, db *store.Store, service *build.Service, c Config, repository repository) (build.Record, error) {
+	name := "local"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	actor := build.Actor{UserID: build.NewHexID(), UserName: name, DomainID: build.NewHexID()}
+	job := build.Job{
+		ID: build.JobID(build.NewHexID()), BuildProjectID: build.BuildProjectID(uuid.NewString()),
+		ProjectID: build.ProjectID(build.NewHexID()), DomainID: actor.DomainID,
+		CreatorID: actor.UserID, CreatorName: name, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+		Config: build.Config{
+			Name: filepath.Base(c.Dir), Kind: build.YAML, Sources: []build.Source{{URL: ownURL, Branch: repository.branch}},
+		},
+	}
+	if repository.branch != "" { // which most tasks define, to choose it at the start
+		job.Config.Parameters = []build.Parameter{{Definition: build.StringDefinition, Properties: []build.Property{
+			{Name: "name", Value: build.BranchParameter}, {Name: "defaultValue", Value: repository.branch},
+		}}}
+	}
+	params := c.Params
+	if c.File != "" {
+		params = append([]build.NameValue{{Name: engine.BuildFileParameter, Value: c.File}}, params...)
+	}
+	if err := db.CreateJob(ctx, job); err != nil {
+		return build.Record{}, fmt.Errorf("make the task: %w", err)
+	}
+	return service.Start(ctx, actor, build.StartRequest{JobID: job.ID, Parameters: params})
+}
+
+// follow lets the engine run the build that waits, and returns when nothing of it is left.
+func follow(ctx context.Context, e *engine.Engine, watch *watch) (Result, error) {
+	if err := e.Start(ctx); err != nil {
+		return Result{}, fmt.Errorf("start the engine: %w", err)
+	}
+	ended := context.WithoutCancel(ctx)
+	select {
+	case <-watch.ended:
+	case <-ctx.Done():
+		e.StopBuild(watch.root)
+		ended = ctx
+	}
+	e.Stop(ended)
+	watch.stop()
+	result, err := watch.outcome()
+	return cmp.Or(result, Result{State: build.Aborted, Error: build.StoppedMessage}), err
+}
+
+// everything is allowed to the user.
+type everything struct{}
+
+// Check implements [build.Access].
+func (everything) Check(context.Context, build.Actor, build.JobRef, build.Right) error { return nil }

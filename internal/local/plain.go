@@ -1,0 +1,26 @@
+package local
+
+import (
+	"io"
+
+	"atelier/internal/build"
+)
+
+// Display shows a build as it goes on. Its methods are called one at a time.
+type Display interface {
+	// Write shows a piece of the log, without time stamps.
+	io.Writer
+	// Begin says that a step runs from now on. What is written until its end belongs to it.
+	Begin(step build.Step)
+	// End says how a step ended. Output is its whole part of the log.
+	End(step build.Step, output io.Reader)
+}
+
+// Plain shows the log as it comes, for files and other programs.
+type Plain struct{ io.Writer }
+
+// Begin implements [Display]; the log says it.
+func (Plain) Begin(build.Step) {}
+
+// End implements [Display]; the log says it.
+func (Plain) End(build.Step, io.Reader) {}

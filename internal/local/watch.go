@@ -1,0 +1,180 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+	"atelier/internal/logs"
+	"atelier/internal/store"
+)
+
+// watch is the queue of the engine, and shows what the engine reports to it. It implements [engine.Queue].
+type watch struct {
+	*store.Store
+	logs    *logs.Store
+	display Display
+	root    build.RecordID // of the build that was asked for; set before the engine begins
+
+	ended   chan struct{} // closed when that is over
+	quit    chan struct{} // closed when nothing more is shown
+	readers sync.WaitGroup
+
+	mu     sync.Mutex
+	shown  map[build.RecordID]*shown
+	result Result
+	err    error // the first, of what could not be shown or stored
+}
+
+// shown is the log of a build, as far as the display has it.
+type shown struct {
+	id   build.RecordID
+	size int64
+	out  io.Writer
+	flow bool // its steps are other builds
+}
+
+func newWatch(db *store.Store, output *logs.Store, display Display) *watch {
+	return &watch{
+		Store: db, logs: output, display: display, ended: make(chan struct{}), quit: make(chan struct{}),
+		shown: make(map[build.RecordID]*shown),
+	}
+}
+
+// Report implements [engine.Queue].
+func (w *watch) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {
+	err := w.Store.Report(ctx, id, fence, p)
+	if fault.Is(err, fault.Unavailable) {
+		return err // the engine tries again
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		w.show(id, p)
+	}
+	if id == w.root && p.End != nil {
+		w.result.State, w.result.Error = p.End.State, p.End.Error
+		w.end(err)
+	}
+	return err
+}
+
+// Requeue implements [engine.Queue]. Another engine, which the build would wait for, does not exist.
+func (w *watch) Requeue(_ context.Context, lease build.Lease, needs build.Needs) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.result.State = build.Unschedulable
+	w.result.Error = fmt.Sprintf("The build file asks for %s, which this machine does not have.", needs)
+	w.end(nil)
+	return nil
+}
+
+// end notes that the build is over.
+func (w *watch) end(err error) {
+	w.fail(err)
+	select {
+	case <-w.ended:
+	default:
+		close(w.ended)
+	}
+}
+
+func (w *watch) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// show brings the display to where the report is. A build that cannot begin has nothing to show but its error.
+func (w *watch) show(id build.RecordID, p build.Progress) {
+	if p.Begin != nil {
+		w.begin(id, p.Flow != nil)
+	}
+	s := w.shown[id]
+	if s == nil {
+		return
+	}
+	for _, step := range p.Steps {
+		if step.Sequence > 0 && !s.flow {
+			w.showStep(s, step)
+		}
+	}
+	if p.End != nil {
+		w.copyTo(s, -1)
+	}
+}
+
+// begin shows the log of a build from now on.
+func (w *watch) begin(id build.RecordID, flow bool) {
+	s := &shown{id: id, out: logs.WithoutStamps(w.display), flow: flow}
+	w.shown[id] = s
+	written, cancel := w.logs.Watch(id)
+	w.readers.Go(func() {
+		defer cancel()
+		for {
+			select {
+			case <-written:
+				w.mu.Lock()
+				w.copyTo(s, -1)
+				w.mu.Unlock()
+			case <-w.quit:
+				return
+			}
+		}
+	})
+}
+
+// showStep shows that a step has begun or ended. The engine writes nothing of what comes after that before it has reported it.
+func (w *watch) showStep(s *shown, step build.Step) {
+	switch step.State {
+	case build.StepWaiting:
+	case build.StepRunning:
+		w.copyTo(s, step.LogStart)
+		w.display.Begin(step)
+	default:
+		w.copyTo(s, step.LogEnd)
+		if step.State == build.StepFailed && !step.Ignored {
+			w.result.ExitCode = step.ExitCode
+		}
+		output, err := w.logs.Section(s.id, step.LogStart, step.LogEnd)
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		defer output.Close()
+		w.display.End(step, output)
+	}
+}
+
+// copyTo shows the log up to an offset; -1 is its present end.
+func (w *watch) copyTo(s *shown, end int64) {
+	piece, err := w.logs.Section(s.id, s.size, end)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	defer piece.Close()
+	n, err := io.Copy(s.out, piece)
+	s.size += n
+	w.fail(err)
+}
+
+// stop shows nothing more. The engine has stopped.
+func (w *watch) stop() {
+	close(w.quit)
+	w.readers.Wait()
+}
+
+// outcome returns how the build ended; an empty state means that it never began.
+func (w *watch) outcome() (Result, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if errors.Is(w.err, build.ErrLeaseLost) {
+		return w.result, errors.New("the build was lost")
+	}
+	return w.result, w.err
+}
