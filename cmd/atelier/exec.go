@@ -3,9 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
@@ -17,6 +22,7 @@ import (
 type execCommand struct {
 	File  string   `arg:"" optional:"" help:"The build file (default: .cloudbuild/build.yml)."`
 	Param []string `help:"Set a parameter. May be repeated." placeholder:"NAME=VALUE" sep:"none" env:"-"`
+	Plain bool     `help:"Show the whole log on a terminal too, instead of the progress." env:"-"`
 }
 
 // Exit statuses of the command, beside that of the step that failed.
@@ -35,8 +41,9 @@ func (c *execCommand) Run(std stdio, signals interrupts) error {
 	if err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE) // a reader that goes away is an error, after which things are put in order
 	result, err := local.Run(signals.stop, local.Config{
-		Dir: dir, File: c.File, Params: params, Display: local.Plain{Writer: std.Out},
+		Dir: dir, File: c.File, Params: params, Display: c.display(std.Out),
 		Log: slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	switch {
@@ -52,6 +59,25 @@ func (c *execCommand) Run(std stdio, signals interrupts) error {
 	default:
 		return exitError(max(1, result.ExitCode))
 	}
+}
+
+// display returns how the build is shown: on a terminal as progress, and elsewhere as its log.
+func (c *execCommand) display(out io.Writer) local.Display {
+	file, ok := out.(*os.File)
+	if !ok || c.Plain || os.Getenv("TERM") == "dumb" {
+		return local.Plain{Writer: out}
+	}
+	rows := func() int {
+		size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+		if err != nil {
+			return 0
+		}
+		return int(size.Row)
+	}
+	if rows() == 0 {
+		return local.Plain{Writer: out}
+	}
+	return local.NewTerminal(out, rows)
 }
 
 // params returns what --param says, or all that is wrong with it.

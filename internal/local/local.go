@@ -7,7 +7,6 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +44,9 @@ type Result struct {
 	ExitCode int         // of the step that failed; 0 when none did
 }
 
-// Run runs a build to its end. When ctx ends, so do all processes of the build, and its state is Aborted.
-func Run(ctx context.Context, c Config) (_ Result, err error) {
+// Run runs a build to its end, and finishes the display. When ctx ends, so do all processes of the build, and its state is Aborted.
+func Run(ctx context.Context, c Config) (result Result, err error) {
+	defer func() { c.Display.Finish(result) }()
 	dir, err := os.MkdirTemp("", "atelier-exec-")
 	if err != nil {
 		return Result{}, err
@@ -71,7 +71,9 @@ func Run(ctx context.Context, c Config) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	watch := newWatch(db, output, c.Display)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch := newWatch(db, output, c.Display, cancel)
 	e := engine.New(engine.Parts{
 		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository}, Sealer: sealer, Logs: output, Log: c.Log,
 		Slots:     1,              // the jobs of a flow share the directory
@@ -150,7 +152,10 @@ func follow(ctx context.Context, e *engine.Engine, watch *watch) (Result, error)
 	e.Stop(ended)
 	watch.stop()
 	result, err := watch.outcome()
-	return cmp.Or(result, Result{State: build.Aborted, Error: build.StoppedMessage}), err
+	if result.State == "" { // before anything of it had begun
+		result = Result{State: build.Aborted, Error: build.StoppedMessage}
+	}
+	return result, err
 }
 
 // everything is allowed to the user.

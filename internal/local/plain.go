@@ -12,8 +12,10 @@ type Display interface {
 	io.Writer
 	// Begin says that a step runs from now on. What is written until its end belongs to it.
 	Begin(step build.Step)
-	// End says how a step ended. Output is its whole part of the log.
-	End(step build.Step, output io.Reader)
+	// End says how a step ended. Output writes its whole part of the log, without time stamps.
+	End(step build.Step, output func(io.Writer) error) error
+	// Finish says how the build ended. Nothing comes after it.
+	Finish(result Result)
 }
 
 // Plain shows the log as it comes, for files and other programs.
@@ -23,4 +25,7 @@ type Plain struct{ io.Writer }
 func (Plain) Begin(build.Step) {}
 
 // End implements [Display]; the log says it.
-func (Plain) End(build.Step, io.Reader) {}
+func (Plain) End(build.Step, func(io.Writer) error) error { return nil }
+
+// Finish implements [Display]; the log says it.
+func (Plain) Finish(Result) {}

@@ -19,6 +19,7 @@ type watch struct {
 	logs    *logs.Store
 	display Display
 	root    build.RecordID // of the build that was asked for; set before the engine begins
+	abandon func()         // ends the build, which cannot be shown
 
 	ended   chan struct{} // closed when that is over
 	quit    chan struct{} // closed when nothing more is shown
@@ -38,9 +39,9 @@ type shown struct {
 	flow bool // its steps are other builds
 }
 
-func newWatch(db *store.Store, output *logs.Store, display Display) *watch {
+func newWatch(db *store.Store, output *logs.Store, display Display, abandon func()) *watch {
 	return &watch{
-		Store: db, logs: output, display: display, ended: make(chan struct{}), quit: make(chan struct{}),
+		Store: db, logs: output, display: display, abandon: abandon, ended: make(chan struct{}), quit: make(chan struct{}),
 		shown: make(map[build.RecordID]*shown),
 	}
 }
@@ -84,8 +85,9 @@ func (w *watch) end(err error) {
 }
 
 func (w *watch) fail(err error) {
-	if w.err == nil {
+	if w.err == nil && err != nil {
 		w.err = err
+		w.abandon()
 	}
 }
 
@@ -140,27 +142,28 @@ func (w *watch) showStep(s *shown, step build.Step) {
 		if step.State == build.StepFailed && !step.Ignored {
 			w.result.ExitCode = step.ExitCode
 		}
-		output, err := w.logs.Section(s.id, step.LogStart, step.LogEnd)
-		if err != nil {
-			w.fail(err)
-			return
-		}
-		defer output.Close()
-		w.display.End(step, output)
+		w.fail(w.display.End(step, func(out io.Writer) error {
+			_, err := w.copy(logs.WithoutStamps(out), s.id, step.LogStart, step.LogEnd)
+			return err
+		}))
 	}
 }
 
 // copyTo shows the log up to an offset; -1 is its present end.
 func (w *watch) copyTo(s *shown, end int64) {
-	piece, err := w.logs.Section(s.id, s.size, end)
-	if err != nil {
-		w.fail(err)
-		return
-	}
-	defer piece.Close()
-	n, err := io.Copy(s.out, piece)
+	n, err := w.copy(s.out, s.id, s.size, end)
 	s.size += n
 	w.fail(err)
+}
+
+// copy copies a part of a log.
+func (w *watch) copy(out io.Writer, id build.RecordID, start, end int64) (int64, error) {
+	part, err := w.logs.Section(id, start, end)
+	if err != nil {
+		return 0, err
+	}
+	defer part.Close()
+	return io.Copy(out, part)
 }
 
 // stop shows nothing more. The engine has stopped.
