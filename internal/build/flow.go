@@ -47,14 +47,18 @@ func NewFlowJob(name string, dependsOn []string, skipped bool) FlowJob {
 
 // Child returns the record of the build that a job of the flow becomes now: the same task, number, parameters and commit, and another life.
 func (r Record) Child(job FlowJob, source SourceInfo, now time.Time) Record {
-	child := r
-	child.ID, child.InfoID, child.ParentID, child.ExecutionID = job.ID, newUUID(), r.ID, newExecutionID()
-	child.Flow, child.FlowJob = false, job.Name
-	child.Branch, child.Commit, child.CommitMessage, child.CommitTime = source.Branch, source.Commit, source.Message, source.Time
-	child.BuildFile, child.Warnings = "", nil
-	child.State, child.Error = Queued, ""
-	child.CreatedAt, child.ScheduledAt, child.QueuedAt = now, now, now
-	child.StartedAt, child.RunnableAt, child.FinishedAt = time.Time{}, time.Time{}, time.Time{}
-	child.StopRequestedAt, child.StopRequestedBy = time.Time{}, ""
+	child := r.fresh(source, now)
+	child.ID, child.ParentID, child.Flow, child.FlowJob = job.ID, r.ID, false, job.Name
 	return child
+}
+
+// fresh returns r as a build that is queued now, and of which nothing has become yet.
+func (r Record) fresh(source SourceInfo, now time.Time) Record {
+	r.InfoID, r.ExecutionID = newUUID(), newExecutionID()
+	r.Branch, r.Commit, r.CommitMessage, r.CommitTime, r.BuildFile = source.Branch, source.Commit, source.Message, source.Time, ""
+	r.Warnings, r.State, r.Error, r.PrivatePool = nil, Queued, "", false
+	r.CreatedAt, r.ScheduledAt, r.QueuedAt = now, now, now
+	r.StartedAt, r.RunnableAt, r.FinishedAt = time.Time{}, time.Time{}, time.Time{}
+	r.StopRequestedAt, r.StopRequestedBy = time.Time{}, ""
+	return r
 }

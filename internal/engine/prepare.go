@@ -144,7 +144,7 @@ func (r *run) openParameters(p *prepared) error {
 func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error {
 	var ref source.Ref
 	switch kind := r.record.RefKind; {
-	case r.record.ParentID != "": // the flow has found out
+	case r.record.Commit != "" && (r.record.ParentID != "" || r.record.Rerun): // the flow, or the first run, has found out
 		ref.Commit = r.record.Commit
 	case kind == build.ByTag:
 		if ref.Tag = r.record.Tag; ref.Tag == "" {

@@ -19,6 +19,9 @@ func (r *reader) environment(keys map[string]entry) {
 	case hasMany:
 		r.envs(many)
 	}
+	if r.in.Flow != nil && r.plan.Resource == (Resource{}) {
+		r.plan.Resource = r.in.Flow.Resource
+	}
 }
 
 func (r *reader) env(env entry) {

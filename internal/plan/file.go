@@ -13,6 +13,7 @@ import (
 type reader struct {
 	document
 	in    Input
+	own   []Param // the file's parameters, as they stand there
 	scope scope
 	plan  Plan
 }
@@ -34,13 +35,42 @@ func (r *reader) warn(format string, n *yaml.Node, path string) {
 	r.plan.Warnings = append(r.plan.Warnings, p.String())
 }
 
-// root reads the top level. The parameters come first, since every other value may refer to them.
+// root reads a file with one task.
 func (r *reader) root(n *yaml.Node) {
+	keys, ok := r.top(n)
+	if !ok {
+		return
+	}
+	steps, has := keys["steps"]
+	for _, flow := range flowKeys {
+		e, found := keys[flow]
+		switch {
+		case found && has:
+			r.report(e.at, flow, "stands beside steps; a file describes either one task or several")
+		case found && r.in.Flow != nil:
+			r.report(e.at, flow, "the build file of a flow's job cannot be a flow itself; flows have one level")
+		case found:
+			r.report(e.at, flow, "the file describes several tasks, and not one")
+		}
+		if found {
+			return
+		}
+	}
+	if !has {
+		r.report(n, "steps", "is missing")
+		return
+	}
+	r.steps(steps)
+}
+
+// top reads what the files of one and of several tasks share. The parameters come first, since every other value may refer to
+// them. It returns the keys of the top level; false when there are none, which is reported.
+func (r *reader) top(n *yaml.Node) (map[string]entry, bool) {
 	r.recognise(n)
 	keys := make(map[string]entry)
 	entries := r.mapping(n, "", "a map with the keys version and steps")
 	if len(entries) == 0 && len(r.problems) > 0 {
-		return // not a map, and that was reported
+		return keys, false
 	}
 	for _, e := range entries {
 		if !slices.Contains(topKeys, e.key) {
@@ -52,22 +82,7 @@ func (r *reader) root(n *yaml.Node) {
 	r.version(n, keys)
 	r.parameters(keys)
 	r.environment(keys)
-	steps, has := keys["steps"]
-	for _, flow := range []string{"buildflow", "buildflows", "jobs"} {
-		if e, found := keys[flow]; found {
-			if has {
-				r.report(e.at, flow, "stands beside steps; a file describes either one task or several")
-			} else {
-				r.report(e.at, flow, "this version cannot run files with several tasks yet")
-			}
-			return
-		}
-	}
-	if !has {
-		r.report(n, "steps", "is missing")
-		return
-	}
-	r.steps(steps)
+	return keys, true
 }
 
 var topKeys = []string{"version", "params", "env", "envs", "steps", "buildflow", "buildflows", "jobs"}
@@ -86,13 +101,12 @@ func (r *reader) version(root *yaml.Node, keys map[string]entry) {
 // parameters reads the file's own parameters and sets the scope.
 func (r *reader) parameters(keys map[string]entry) {
 	e, ok := keys["params"]
-	var own []Param
 	if ok {
-		own = r.paramList(e)
+		r.own = r.paramList(e)
 	} else {
 		e.at = &yaml.Node{Line: 1, Column: 1}
 	}
-	r.scope = newScope(own, r.in.Params, r.in.System, func(name string, way []string) {
+	r.scope = newScope(slices.Concat(r.in.Flow.params(), r.own), r.in.Params, r.in.System, func(name string, way []string) {
 		r.report(e.at, "params", "%s", cycleMessage(name, way))
 	})
 	r.plan.Env = r.scope.env()

@@ -1,20 +1,350 @@
 package plan
 
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Flow is a build file with several tasks: each is a build of its own, with a build file of its own.
 type Flow struct {
-	Jobs     []FlowJob
+	Jobs     []FlowJob // each comes after those that it depends on, otherwise in the order of the file
 	Warnings []string
 }
+
+// FlowJob is one task of a flow.
 type FlowJob struct {
 	Name      string
 	DependsOn []string
-	BuildRef  string
-	Skipped   bool
+	BuildRef  string // path of its build file in the repository
+	Skipped   bool   // its condition does not hold; those that depend on it need not wait
 	Context   FlowContext
 }
+
+// FlowContext is what a flow gives to the build file of one of its jobs.
 type FlowContext struct {
-	JobParams  []Param
-	FlowParams []Param
-	Resource   Resource
+	Job      []Param  // of the job's entry: the child file's own ones rank above them
+	Flow     []Param  // of the flow's file: they rank lowest
+	Resource Resource // for a child whose file says none
 }
 
-func ReadFlow(in Input) (flow Flow, ok bool, err error) { return }
+// params returns the parameters that rank below those of the child's file, the lowest first.
+func (c *FlowContext) params() []Param {
+	if c == nil {
+		return nil
+	}
+	return slices.Concat(c.Flow, c.Job)
+}
+
+// ReadFlow reads a build file that describes several tasks. False, and no error, when the input has no such file. An error is of
+// the type [Problems].
+func ReadFlow(in Input) (flow Flow, ok bool, err error) {
+	if in.File == nil {
+		return Flow{}, false, nil
+	}
+	r := &reader{document: document{file: in.File.Path}, in: in}
+	root := r.parse(in.File.Data)
+	if root == nil || !slices.ContainsFunc(flowKeys, func(key string) bool { return valueOf(root, key) != nil }) {
+		return Flow{}, false, nil // what else may be wrong with it, New says
+	}
+	jobs := r.flow(root)
+	if err := r.problems.sorted(); err != nil {
+		return Flow{}, true, err
+	}
+	return Flow{Jobs: jobs, Warnings: r.plan.Warnings}, true, nil
+}
+
+// flowKeys are the keys of the top level that make a file a flow.
+var flowKeys = []string{"buildflow", "buildflows", "jobs"}
+
+// flow reads the whole file, and returns the jobs that are to run.
+func (r *reader) flow(root *yaml.Node) []FlowJob {
+	keys, _ := r.top(root)
+	one, hasOne := keys["buildflow"]
+	many, hasMany := keys["buildflows"]
+	outside, hasOutside := keys["jobs"]
+	if e, has := keys["steps"]; has {
+		r.report(e.at, "steps", "stands beside %s; a file describes either one task or several", r.flowKey(keys))
+	}
+	if hasOutside && !hasOne {
+		r.report(outside.at, "jobs", "stands alone; write it below buildflow")
+	}
+	if hasOne && hasMany {
+		r.report(many.at, "buildflows", "stands beside buildflow; use one of them")
+	}
+	var jobs []FlowJob
+	if hasOne {
+		jobs = r.oneFlow(one, outside, hasOutside)
+	}
+	if hasMany {
+		jobs = r.flows(many)
+	}
+	for i := range jobs {
+		jobs[i].Context.Flow, jobs[i].Context.Resource = r.own, r.plan.Resource
+	}
+	return jobs
+}
+
+// flowKey is the key by which the file is one of several tasks.
+func (r *reader) flowKey(keys map[string]entry) string {
+	i := slices.IndexFunc(flowKeys, func(key string) bool { _, has := keys[key]; return has })
+	return flowKeys[i]
+}
+
+// oneFlow reads buildflow. Its jobs may stand beside it instead of below.
+func (r *reader) oneFlow(flow, outside entry, hasOutside bool) []FlowJob {
+	var entries []entry
+	if !isNull(r.follow(flow.value)) || !hasOutside {
+		entries = r.mapping(flow.value, flow.path, "a map with the key jobs")
+	}
+	if !hasOutside {
+		return r.jobsOf(flow, entries, []string{"strategy", "jobs"})
+	}
+	for _, e := range entries {
+		switch e.key {
+		case "strategy":
+			r.strategy(e)
+		case "jobs":
+			r.report(outside.at, "jobs", "stands beside buildflow, which has jobs of its own")
+		default:
+			r.flowEntry(e, []string{"strategy", "jobs"})
+		}
+	}
+	return r.jobs(outside)
+}
+
+// flows reads buildflows, and returns the jobs of the first entry whose condition holds. All entries are checked.
+func (r *reader) flows(flows entry) []FlowJob {
+	var taken []FlowJob
+	found, conditions := false, true
+	for i, n := range r.list(flows.value, flows.path, "maps with the keys condition and jobs") {
+		path := index(flows.path, i)
+		entries := r.mapping(n, path, "a map with the keys condition and jobs")
+		holds := false
+		if c := slices.IndexFunc(entries, func(e entry) bool { return e.key == "condition" }); c >= 0 {
+			before := len(r.problems)
+			holds = r.condition(entries[c])
+			conditions = conditions && len(r.problems) == before
+			entries = slices.Delete(entries, c, c+1)
+		} else {
+			conditions = false
+			r.report(n, path+".condition", "is missing")
+		}
+		jobs := r.jobsOf(at(n, path), entries, []string{"condition", "strategy", "jobs"})
+		if holds && !found {
+			taken, found = jobs, true
+		}
+	}
+	if !found && conditions {
+		r.report(flows.at, flows.path, "none of the conditions holds, so there is nothing to build")
+	}
+	return taken
+}
+
+// jobsOf reads the strategy and the jobs of a flow.
+func (r *reader) jobsOf(flow entry, entries []entry, known []string) []FlowJob {
+	var jobs []FlowJob
+	has := false
+	for _, e := range entries {
+		switch e.key {
+		case "strategy":
+			r.strategy(e)
+		case "jobs":
+			jobs, has = r.jobs(e), true
+		default:
+			r.flowEntry(e, known)
+		}
+	}
+	if !has && r.follow(flow.value).Kind == yaml.MappingNode {
+		r.report(flow.at, flow.path+".jobs", "is missing")
+	}
+	return jobs
+}
+
+// flowEntry reports a key that a flow cannot have.
+func (r *reader) flowEntry(e entry, known []string) {
+	if e.key == "jobs_resolver" {
+		r.report(e.at, e.path, "jobs that a program works out are not supported; list them below jobs")
+		return
+	}
+	r.unknown(e, known)
+}
+
+// strategy checks the strategy. Both mean the same here: a job is queued when those that it depends on have succeeded.
+func (r *reader) strategy(e entry) {
+	if s, ok := r.expanded(e); ok && s != "lazy" && s != "eager" {
+		r.report(e.value, e.path, "must be lazy or eager, found %s", shown(s))
+	}
+}
+
+// jobEntry is a job as it stands in the file.
+type jobEntry struct {
+	FlowJob
+	at    *yaml.Node
+	path  string
+	needs []entry // the elements of depends_on
+}
+
+var jobKeys = []string{"job", "build_ref", "depends_on", "params", "condition"}
+
+// jobs reads a list of jobs, and returns them in an order in which each comes after those that it depends on.
+func (r *reader) jobs(list entry) []FlowJob {
+	nodes := r.list(list.value, list.path, "jobs")
+	if kind := r.follow(list.value).Kind; len(nodes) == 0 && (kind == yaml.SequenceNode || isNull(list.value)) {
+		r.report(list.at, list.path, "has no jobs")
+	}
+	var jobs []jobEntry
+	lines := make(map[string]int)
+	sound := true
+	for i, n := range nodes {
+		j := r.job(n, index(list.path, i))
+		switch line, twice := lines[j.Name]; {
+		case j.Name == "":
+			sound = false // reported
+		case twice:
+			sound = false
+			r.report(n, j.path+".job", "there are two jobs with the name %s, the first in line %d", shown(j.Name), line)
+		default:
+			lines[j.Name] = n.Line
+			jobs = append(jobs, j)
+		}
+	}
+	return r.inOrder(jobs, sound)
+}
+
+func (r *reader) job(n *yaml.Node, path string) jobEntry {
+	j := jobEntry{at: n, path: path}
+	entries := r.mapping(n, path, "a map with the keys "+strings.Join(jobKeys, ", "))
+	has := make(map[string]bool)
+	for _, e := range entries {
+		has[e.key] = true
+		switch e.key {
+		case "job":
+			j.Name, has["job"] = r.jobName(e)
+		case "build_ref":
+			j.BuildRef = r.buildRef(e)
+		case "depends_on":
+			j.needs = r.dependsOn(e)
+		case "params":
+			for _, p := range r.paramList(e) {
+				j.Context.Job = append(j.Context.Job, Param{Name: p.Name, Value: r.scope.expand(p.Value)})
+			}
+		case "condition":
+			j.Skipped = !r.condition(e)
+		default:
+			r.unknown(e, jobKeys)
+		}
+	}
+	if r.follow(n).Kind == yaml.MappingNode {
+		for _, key := range []string{"job", "build_ref"} {
+			if !has[key] {
+				r.report(n, join(path, key), "is missing")
+			}
+		}
+	}
+	return j
+}
+
+// jobName returns the name of a job; false when there is none, which is not reported yet.
+func (r *reader) jobName(e entry) (string, bool) {
+	const longest = 128
+	name, ok := r.scalar(e.value, e.path)
+	if n := len([]rune(name)); n > longest {
+		r.report(e.value, e.path, "has %d characters, at most %d are allowed", n, longest)
+	}
+	return name, !ok || name != ""
+}
+
+// buildRef returns the path of a job's build file.
+func (r *reader) buildRef(e entry) string {
+	file, ok := r.expanded(e)
+	clean := path.Clean(file)
+	switch {
+	case !ok:
+	case file == "":
+		r.report(e.value, e.path, "is empty; it is the path of the job's build file in the repository")
+	case path.IsAbs(file), clean == ".", clean == "..", strings.HasPrefix(clean, "../"), strings.ContainsAny(file, "\\\x00\n"):
+		r.report(e.value, e.path, "must be the path of a file in the repository, counted from its root, found %s", shown(file))
+	}
+	return clean
+}
+
+// dependsOn returns the names of a list; one name may stand without one.
+func (r *reader) dependsOn(e entry) []entry {
+	nodes := []*yaml.Node{e.value}
+	single := r.follow(e.value).Kind == yaml.ScalarNode && !isNull(e.value)
+	if !single {
+		nodes = r.list(e.value, e.path, "names of jobs")
+	}
+	var names []entry
+	for i, n := range nodes {
+		path := e.path
+		if !single {
+			path = index(e.path, i)
+		}
+		if name, ok := r.scalar(n, path); ok {
+			names = append(names, entry{key: name, at: n, value: n, path: path})
+		}
+	}
+	return names
+}
+
+// inOrder checks what the jobs depend on, and returns them in an order in which they can run. When not all jobs could be read,
+// the names of the others are not known.
+func (r *reader) inOrder(jobs []jobEntry, sound bool) []FlowJob {
+	var names []string
+	for _, j := range jobs {
+		names = append(names, j.Name)
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		for _, need := range j.needs {
+			switch {
+			case need.key == j.Name:
+				r.report(need.at, need.path, "the job %s depends on itself", shown(j.Name))
+			case slices.Contains(j.DependsOn, need.key):
+				r.report(need.at, need.path, "%s stands twice", shown(need.key))
+			case slices.Contains(names, need.key):
+				j.DependsOn = append(j.DependsOn, need.key)
+			case sound:
+				r.report(need.at, need.path, "there is no job %s%s; there are: %s", shown(need.key), suggestion(need.key, names), strings.Join(names, ", "))
+			}
+		}
+	}
+	var order []FlowJob
+	done := make(map[string]bool)
+	for {
+		i := slices.IndexFunc(jobs, func(j jobEntry) bool {
+			return !done[j.Name] && !slices.ContainsFunc(j.DependsOn, func(name string) bool { return !done[name] })
+		})
+		if i < 0 {
+			break
+		}
+		done[jobs[i].Name] = true
+		order = append(order, jobs[i].FlowJob)
+	}
+	if len(order) < len(jobs) {
+		way := circle(jobs, done)
+		i := slices.Index(names, way[0])
+		r.report(jobs[i].at, jobs[i].path+".depends_on", "the jobs wait for each other: %s", strings.Join(way, " → "))
+	}
+	return order
+}
+
+// circle returns the names of jobs that depend on each other, the first again at the end. Every job that is not done leads to some.
+func circle(jobs []jobEntry, done map[string]bool) []string {
+	var way []string
+	i := slices.IndexFunc(jobs, func(j jobEntry) bool { return !done[j.Name] })
+	for {
+		name := jobs[i].Name
+		if start := slices.Index(way, name); start >= 0 {
+			return append(way[start:], name)
+		}
+		way = append(way, name)
+		next := slices.IndexFunc(jobs[i].DependsOn, func(name string) bool { return !done[name] })
+		needed := jobs[i].DependsOn[next]
+		i = slices.IndexFunc(jobs, func(j jobEntry) bool { return j.Name == needed })
+	}
+}

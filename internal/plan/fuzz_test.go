@@ -29,7 +29,11 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("version: 2.0\nsteps: &s\n  BUILD:\n  - sh: *s"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := plan.New(fileInput(string(data)))
+		flow, isFlow, err := plan.ReadFlow(fileInput(string(data)))
+		var p plan.Plan
+		if !isFlow {
+			p, err = plan.New(fileInput(string(data)))
+		}
 		problems, _ := errors.AsType[plan.Problems](err)
 		if err != nil && len(problems) == 0 {
 			t.Fatalf("an error without problems: %v", err)
@@ -43,6 +47,10 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if isFlow {
+			checkFlow(t, flow)
+			return
+		}
 		if len(p.Steps) == 0 {
 			t.Error("a plan without steps")
 		}
@@ -52,6 +60,26 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkFlow checks that the jobs of a flow can run in their order.
+func checkFlow(t *testing.T, flow plan.Flow) {
+	t.Helper()
+	if len(flow.Jobs) == 0 {
+		t.Error("a flow without jobs")
+	}
+	before := make(map[string]bool)
+	for _, j := range flow.Jobs {
+		for _, name := range j.DependsOn {
+			if !before[name] {
+				t.Errorf("%s stands before %s, which it depends on", j.Name, name)
+			}
+		}
+		if before[j.Name] || j.Name == "" || j.BuildRef == "" || !filepath.IsLocal(j.BuildRef) {
+			t.Errorf("job %+v", j)
+		}
+		before[j.Name] = true
+	}
 }
 
 // FuzzCondition goes through the file that conditions stand in.
@@ -81,7 +109,10 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = plan.New(fileInput(string(data)))
+		_, ok, err := plan.ReadFlow(fileInput(string(data)))
+		if !ok {
+			_, err = plan.New(fileInput(string(data)))
+		}
 		problems, _ := errors.AsType[plan.Problems](err)
 		for _, p := range problems {
 			if !strings.Contains(p.Message, "this version cannot run") {

@@ -32,7 +32,13 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := outcome(plan.New(input(t, archive)))
+			in := input(t, archive)
+			var got string
+			if flow, ok, err := plan.ReadFlow(in); ok {
+				got = flowOutcome(flow, err)
+			} else {
+				got = outcome(plan.New(in))
+			}
 			if *update {
 				archive.Files = []txtar.File{archive.Files[0], {Name: "outcome", Data: []byte(got)}}
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
@@ -122,6 +128,28 @@ func outcome(p plan.Plan, err error) string {
 				fmt.Fprintf(&b, "  | %s\n", strings.TrimSuffix(line, "\n"))
 			}
 		}
+	}
+	return b.String()
+}
+
+// flowOutcome does the same for a flow.
+func flowOutcome(f plan.Flow, err error) string {
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var b strings.Builder
+	for _, w := range f.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	for _, j := range f.Jobs {
+		fmt.Fprintf(&b, "job: %s from %s", j.Name, j.BuildRef)
+		if len(j.DependsOn) > 0 {
+			fmt.Fprintf(&b, " after %s", strings.Join(j.DependsOn, ", "))
+		}
+		if j.Skipped {
+			b.WriteString(" skipped")
+		}
+		fmt.Fprintf(&b, "\n  job %v\n  flow %v\n  %+v\n", j.Context.Job, j.Context.Flow, j.Context.Resource)
 	}
 	return b.String()
 }

@@ -17,6 +17,9 @@ func TestInvalid(t *testing.T) {
 	with := func(top string) string {
 		return "version: 2.0\n" + top + "\nsteps:\n  BUILD:\n    - sh: {inputs: {command: a}}\n"
 	}
+	flow := func(jobs ...string) string {
+		return "version: 2.0\nbuildflow:\n  jobs:\n    - " + strings.Join(jobs, "\n    - ") + "\n"
+	}
 	nested := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
 	laughs := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
 	for i := range 12 {
@@ -46,8 +49,39 @@ func TestInvalid(t *testing.T) {
 		{"a reserved parameter", with("params: [{name: PATH, value: /x}]"), `params[0].name: "PATH" is reserved`},
 		{"a parameter of the service's", with("params: [{name: COMMIT_ID, value: x}]"), `params[0].name: "COMMIT_ID" is set by the service`},
 		{"no path", build("- upload_artifact: {inputs: {version: 1}}"), "steps.BUILD[0].upload_artifact.inputs.path: is missing"},
-		{"both kinds of file", with("buildflow: {jobs: []}"), "buildflow: stands beside steps; a file describes either one task or several"},
-		{"several tasks", "version: 2.0\nbuildflow: {jobs: []}\n", "buildflow: this version cannot run files with several tasks yet"},
+		{"both kinds of file", with("buildflow: {jobs: []}"), "b.yml:3:1: steps: stands beside buildflow; a file describes either one task or several"},
+		{"no jobs", "version: 2.0\nbuildflow: {jobs: []}\n", "b.yml:2:13: buildflow.jobs: has no jobs"},
+		{"jobs are missing", "version: 2.0\nbuildflow: {strategy: lazy}\n", "b.yml:2:1: buildflow.jobs: is missing"},
+		{"a flow that is a list", "version: 2.0\nbuildflow: []\n", "buildflow: must be a map with the key jobs, found a list"},
+		{"a flow without a value", "version: 2.0\nbuildflow:\n", "buildflow: must be a map with the key jobs, found nothing"},
+		{"both kinds of flow", flow("{job: A, build_ref: a.yml}") + "buildflows: []\n", "buildflows: stands beside buildflow; use one of them"},
+		{"jobs alone", "version: 2.0\njobs: [{job: A, build_ref: a.yml}]\n", "b.yml:2:1: jobs: stands alone; write it below buildflow"},
+		{"jobs twice", flow("{job: A, build_ref: a.yml}") + "jobs: [{job: B, build_ref: b.yml}]\n", "jobs: stands beside buildflow, which has jobs of its own"},
+		{"a strategy", "version: 2.0\nbuildflow: {strategy: parallel, jobs: [{job: A, build_ref: a.yml}]}\n", `buildflow.strategy: must be lazy or eager, found "parallel"`},
+		{"a resolver", "version: 2.0\nbuildflow: {jobs_resolver: {provider: x}}\n", "buildflow.jobs_resolver: jobs that a program works out are not supported; list them below jobs"},
+		{"a wrong word", "version: 2.0\nbuild_flow: {}\nsteps:\n  BUILD:\n    - sh: {inputs: {command: a}}\n", `build_flow: is not known (did you mean "buildflow"?)`},
+		{"needs", flow("{job: A, build_ref: a.yml, needs: [B]}"), "buildflow.jobs[0].needs: is not known; known are: build_ref, condition, depends_on, job, params"},
+		{"two jobs of one name", flow("{job: A, build_ref: a.yml}", "{job: A, build_ref: b.yml}"), `b.yml:5:7: buildflow.jobs[1].job: there are two jobs with the name "A", the first in line 4`},
+		{"a job without a name", flow("{build_ref: a.yml}"), "b.yml:4:7: buildflow.jobs[0].job: is missing"},
+		{"a job without a file", flow("{job: A}"), "buildflow.jobs[0].build_ref: is missing"},
+		{"a file outside", flow("{job: A, build_ref: ../a.yml}"), `buildflow.jobs[0].build_ref: must be the path of a file in the repository, counted from its root, found "../a.yml"`},
+		{"an absolute file", flow("{job: A, build_ref: /etc/passwd}"), `counted from its root, found "/etc/passwd"`},
+		{"an empty file name", flow("{job: A, build_ref: ''}"), "buildflow.jobs[0].build_ref: is empty"},
+		{
+			"no such job", flow("{job: Bar, build_ref: a.yml}", "{job: B, build_ref: b.yml, depends_on: [Bax]}"),
+			`b.yml:5:47: buildflow.jobs[1].depends_on[0]: there is no job "Bax" (did you mean "Bar"?); there are: Bar, B`,
+		},
+		{"itself", flow("{job: A, build_ref: a.yml, depends_on: A}"), `buildflow.jobs[0].depends_on: the job "A" depends on itself`},
+		{"one twice", flow("{job: A, build_ref: a.yml}", "{job: B, build_ref: b.yml, depends_on: [A, A]}"), `depends_on[1]: "A" stands twice`},
+		{
+			"a circle", flow("{job: X, build_ref: a.yml, depends_on: A}", "{job: A, build_ref: a.yml, depends_on: B}", "{job: B, build_ref: b.yml, depends_on: [A]}"),
+			"b.yml:5:7: buildflow.jobs[1].depends_on: the jobs wait for each other: A → B → A",
+		},
+		{"a job's condition", flow("{job: A, build_ref: a.yml, condition: a =}"), "buildflow.jobs[0].condition: the condition is not valid at character 3"},
+		{"a job's parameter", flow("{job: A, build_ref: a.yml, params: [{name: PATH}]}"), `buildflow.jobs[0].params[0].name: "PATH" is reserved`},
+		{"no condition holds", "version: 2.0\nbuildflows:\n  - {condition: a == 1, jobs: [{job: A, build_ref: a.yml}]}\n", "b.yml:2:1: buildflows: none of the conditions holds, so there is nothing to build"},
+		{"a flow without a condition", "version: 2.0\nbuildflows:\n  - {jobs: [{job: A, build_ref: a.yml}]}\n", "buildflows[0].condition: is missing"},
+		{"a problem in a flow that is not taken", "version: 2.0\nbuildflows:\n  - {condition: true, jobs: [{job: A, build_ref: a.yml}]}\n  - {condition: false, jobs: [{job: A}]}\n", "buildflows[1].jobs[0].build_ref: is missing"},
 		{"depth", prepare("- checkout: {inputs: {branch: main, depth: many}}"), `steps.PRE_BUILD[0].checkout.inputs.depth: must be a whole number of 1 or more, found "many"`},
 		{"depth 0", prepare("- checkout: {inputs: {branch: main, depth: 0}}"), `must be a whole number of 1 or more, found "0"`},
 		{"lfs", prepare("- checkout: {inputs: {branch: main, lfs: maybe}}"), `steps.PRE_BUILD[0].checkout.inputs.lfs: must be true or false, found "maybe"`},
@@ -82,7 +116,10 @@ func TestInvalid(t *testing.T) {
 			t.Parallel()
 			in := fileInput(tt.file)
 			in.File.Path = "b.yml"
-			_, err := plan.New(in)
+			_, ok, err := plan.ReadFlow(in)
+			if !ok {
+				_, err = plan.New(in)
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("the problems are\n%v\nand not\n%s", err, tt.want)
 			}

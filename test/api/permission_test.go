@@ -37,7 +37,7 @@ var accesses = map[string]access{
 	"CheckJobNameIsExists": {verb: "view", query: "?project_id=PROJECT&job_name=demo"},
 
 	"RunJob": {verb: "run", body: `{"job_id":"JOB"}`}, "ExecuteJob": {verb: "run", body: `{"job_id":"JOB"}`},
-	"StopBuildJob": {verb: "run"}, "StopTheJob": {verb: "run"}, "StopJob": {verb: "run", body: `{"job_id":"JOB","build_no":"1"}`},
+	"RerunBuild": {verb: "run"}, "StopBuildJob": {verb: "run"}, "StopTheJob": {verb: "run"}, "StopJob": {verb: "run", body: `{"job_id":"JOB","build_no":"1"}`},
 
 	"ShowJobStatus": {verb: "view"}, "ShowRecordInfo": {verb: "view"}, "ShowRecordDetail": {verb: "view"}, "ShowJobBuildRecordDetail": {verb: "view"},
 	"ShowBuildRecord": {verb: "view"}, "ShowBuildRecordFlowGraph": {verb: "view"}, "ShowFlowGraph": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
