@@ -56,6 +56,8 @@ func (c *execCommand) Run(std stdio, signals interrupts) error {
 	case result.State == build.Unschedulable:
 		fmt.Fprintln(std.Err, result.Error) // each problem with its place, in the form that editors know
 		return exitError(exitBadFile)
+	case result.BadJob:
+		return exitError(exitBadFile)
 	default:
 		return exitError(max(1, result.ExitCode))
 	}

@@ -42,6 +42,7 @@ type Result struct {
 	State    build.State // Unschedulable when it could not begin, mostly because of its file
 	Error    string      // why it did not succeed
 	ExitCode int         // of the step that failed; 0 when none did
+	BadJob   bool        // a job of the flow could not begin
 }
 
 // Run runs a build to its end, and finishes the display. When ctx ends, so do all processes of the build, and its state is Aborted.

@@ -25,11 +25,11 @@ type Terminal struct {
 	clock sync.WaitGroup
 
 	mu    sync.Mutex
-	step  *build.Step // that runs
-	ended bool        // a step has
-	lines []string    // the last of its output
-	line  []byte      // that has no end yet
-	drawn string      // what is on the screen to be drawn anew
+	step  *Step    // that runs
+	ended bool     // a step has
+	lines []string // the last of its output
+	line  []byte   // that has no end yet
+	drawn string   // what is on the screen to be drawn anew
 }
 
 // Sizes of what is shown of a step that runs.
@@ -57,19 +57,23 @@ func NewTerminal(out io.Writer, rows func() int) *Terminal {
 	return t
 }
 
-// Write implements [Display]. What comes in a moment is drawn at once, by the next tick.
+// Write implements [Display]. The next tick shows what belongs to a step. Of the rest only warnings matter: the lines of the steps
+// and Finish say all else.
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.step != nil:
+	if t.step != nil {
 		t.keep(p)
 		return len(p), nil
-	case t.ended:
-		return len(p), nil // Finish says it
-	default:
-		return t.out.Write(p)
 	}
+	for line := range bytes.Lines(p) {
+		if bytes.HasPrefix(line, []byte("[WARN] ")) {
+			if _, err := t.out.Write(line); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(p), nil
 }
 
 // keep adds to the output of the step that runs.
@@ -88,16 +92,16 @@ func (t *Terminal) keep(p []byte) {
 	}
 }
 
-// keepLine keeps a line of the output, unless it says what the line of the step says.
+// keepLine keeps a line of the output, unless it is about the begin or the end of a step or a job.
 func (t *Terminal) keepLine(line string) {
-	if !strings.HasPrefix(line, "[INFO] ["+t.step.Name+"] : ") {
+	if !strings.HasPrefix(line, "[INFO] [") {
 		t.lines = append(t.lines, line)
 		t.lines = t.lines[max(0, len(t.lines)-mostLines):]
 	}
 }
 
 // Begin implements [Display].
-func (t *Terminal) Begin(step build.Step) {
+func (t *Terminal) Begin(step Step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.step, t.lines, t.line = &step, nil, nil
@@ -105,7 +109,7 @@ func (t *Terminal) Begin(step build.Step) {
 }
 
 // End implements [Display].
-func (t *Terminal) End(step build.Step, output func(io.Writer) error) error {
+func (t *Terminal) End(step Step, output func(io.Writer) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.step, t.ended = nil, true
@@ -118,7 +122,7 @@ func (t *Terminal) End(step build.Step, output func(io.Writer) error) error {
 	case step.State != build.StepSucceeded:
 		mark, note = "✗", "  failed"
 	}
-	t.print(fmt.Sprintf("%s %s  %s%s\n", mark, step.Name, took(step.RunTime(t.now())), note))
+	t.print(fmt.Sprintf("%s %s  %s%s\n", mark, step.title(), took(step.RunTime(t.now())), note))
 	if mark != "✗" {
 		return nil
 	}
@@ -153,7 +157,7 @@ func (t *Terminal) tick() {
 
 // draw shows the step that runs. The terminal cuts what is too long for a line, since it alone knows how wide characters are.
 func (t *Terminal) draw() {
-	lines := []string{fmt.Sprintf("▸ %s  %s", t.step.Name, t.step.RunTime(t.now()).Truncate(time.Second))}
+	lines := []string{fmt.Sprintf("▸ %s  %s", t.step.title(), t.step.RunTime(t.now()).Truncate(time.Second))}
 	output := t.lines
 	if len(t.line) > 0 {
 		output = append(slices.Clone(output), visible(t.line))

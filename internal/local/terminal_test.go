@@ -57,8 +57,8 @@ func terminal(rows int, out io.Writer) *Terminal {
 	return &Terminal{out: out, rows: func() int { return rows }, now: func() time.Time { return begin.Add(2500 * time.Millisecond) }, quit: make(chan struct{})}
 }
 
-func step(name string, state build.StepState, took time.Duration) build.Step {
-	s := build.Step{Name: name, State: state, StartedAt: begin}
+func step(name string, state build.StepState, took time.Duration) Step {
+	s := Step{Step: build.Step{Name: name, State: state, StartedAt: begin}}
 	if took > 0 {
 		s.FinishedAt = begin.Add(took)
 	}
@@ -79,7 +79,7 @@ func TestTerminal(t *testing.T) {
 	output := func(text string) func(io.Writer) error {
 		return func(w io.Writer) error { _, err := io.WriteString(w, text); return err }
 	}
-	fmt.Fprint(term, "[WARN] build.yml:1:1: odd\n")
+	fmt.Fprint(term, "[INFO] Build 1\n[WARN] build.yml:1:1: odd\n")
 	want("[WARN] build.yml:1:1: odd\n")
 
 	term.Begin(step("Code", build.StepRunning, 0))
@@ -101,15 +101,18 @@ func TestTerminal(t *testing.T) {
 	if err := term.End(ignored, output("not shown\n")); err != nil {
 		t.Error(err)
 	}
-	term.Begin(step("Lint", build.StepRunning, 0))
+	lint := step("Lint", build.StepRunning, 0)
+	lint.Job = "app"
+	term.Begin(lint)
 	fmt.Fprint(term, "bad\n")
 	term.tick()
-	if err := term.End(step("Lint", build.StepFailed, 2345*time.Millisecond), output("all of it\nbad\n")); err != nil {
+	lint.State, lint.FinishedAt = build.StepFailed, begin.Add(2345*time.Millisecond)
+	if err := term.End(lint, output("all of it\nbad\n")); err != nil {
 		t.Error(err)
 	}
 	fmt.Fprint(term, "[ERROR] the same\n")
 	term.Finish(Result{State: build.Failed, Error: `Step "Lint" failed.`})
-	want("[WARN] build.yml:1:1: odd\n✓ Code  12ms\n! Test  1m1s  exit code 3, ignored\n✗ Lint  2.3s  failed\nall of it\nbad\nStep \"Lint\" failed.\n")
+	want("[WARN] build.yml:1:1: odd\n✓ Code  12ms\n! Test  1m1s  exit code 3, ignored\n✗ app: Lint  2.3s  failed\nall of it\nbad\nStep \"Lint\" failed.\n")
 }
 
 // A build that is interrupted leaves nothing that looks as if it still ran.

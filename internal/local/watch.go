@@ -27,6 +27,7 @@ type watch struct {
 
 	mu     sync.Mutex
 	shown  map[build.RecordID]*shown
+	jobs   map[build.RecordID]string // of a flow, by their builds
 	result Result
 	err    error // the first, of what could not be shown or stored
 }
@@ -42,7 +43,7 @@ type shown struct {
 func newWatch(db *store.Store, output *logs.Store, display Display, abandon func()) *watch {
 	return &watch{
 		Store: db, logs: output, display: display, abandon: abandon, ended: make(chan struct{}), quit: make(chan struct{}),
-		shown: make(map[build.RecordID]*shown),
+		shown: make(map[build.RecordID]*shown), jobs: make(map[build.RecordID]string),
 	}
 }
 
@@ -57,11 +58,23 @@ func (w *watch) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 	if err == nil {
 		w.show(id, p)
 	}
-	if id == w.root && p.End != nil {
+	switch {
+	case p.End == nil:
+	case id == w.root:
 		w.result.State, w.result.Error = p.End.State, p.End.Error
 		w.end(err)
+	case p.End.State == build.Unschedulable:
+		w.result.BadJob = true
 	}
 	return err
+}
+
+// StartChild implements [engine.Queue].
+func (w *watch) StartChild(ctx context.Context, flow build.Lease, child build.Record) error {
+	w.mu.Lock()
+	w.jobs[child.ID] = child.FlowJob
+	w.mu.Unlock()
+	return w.Store.StartChild(ctx, flow, child)
 }
 
 // Requeue implements [engine.Queue]. Another engine, which the build would wait for, does not exist.
@@ -131,7 +144,8 @@ func (w *watch) begin(id build.RecordID, flow bool) {
 }
 
 // showStep shows that a step has begun or ended. The engine writes nothing of what comes after that before it has reported it.
-func (w *watch) showStep(s *shown, step build.Step) {
+func (w *watch) showStep(s *shown, stored build.Step) {
+	step := Step{stored, w.jobs[s.id]}
 	switch step.State {
 	case build.StepWaiting:
 	case build.StepRunning:
