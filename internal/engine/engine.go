@@ -2,8 +2,9 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan, steps.go, which runs its steps, flow.go, which follows the children of a flow, and end.go, which decides how it ends; lease.go keeps leases alive, lost.go ends
-// the builds that were lost, and wait.go tells the builds that wait what they wait for.
+// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself; flow.go, which follows the
+// children of a flow; and end.go, which decides how it ends. lease.go keeps leases alive, lost.go ends the builds that were lost,
+// and wait.go tells the builds that wait what they wait for.
 package engine
 
 import (
@@ -11,11 +12,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/executor"
 	"atelier/internal/logs"
@@ -65,15 +68,27 @@ type Sources interface {
 	ReadFile(ctx context.Context, url, commit, path string, limit int) ([]byte, error)
 }
 
+// Artifacts is the release repository.
+type Artifacts interface {
+	// Write stores the content of an upload, and returns it with all that is known then.
+	Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error)
+	// Publish makes what was written visible, in place of what stood at its address. It may be repeated. The error is
+	// [build.ErrLeaseLost] when the fence is old or the build is over.
+	Publish(ctx context.Context, a build.Artifact, fence int64) error
+	// Open opens the file at an address. The error is a fault.NotFound when there is none.
+	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
+}
+
 // Parts are what an [Engine] is made of. All are required, except where a default is given.
 type Parts struct {
-	Owner    string // names this engine in leases; the same after a restart
-	Queue    Queue
-	Executor executor.Executor
-	Sources  Sources
-	Sealer   build.Sealer
-	Logs     *logs.Store
-	Log      *slog.Logger
+	Owner     string // names this engine in leases; the same after a restart
+	Queue     Queue
+	Executor  executor.Executor
+	Sources   Sources
+	Artifacts Artifacts
+	Sealer    build.Sealer
+	Logs      *logs.Store
+	Log       *slog.Logger
 
 	Slots          int            // builds at a time; default twice the number of processors
 	Arch           string         // of the executor, X86 or ARM; default this machine's

@@ -105,7 +105,9 @@ func (r *run) perform() (err error) {
 	if r.what.flow != nil {
 		return r.beginFlow()
 	}
-	session, err := r.Executor.Open(r.ctx, executor.Build{Record: string(r.record.ID), Resource: r.what.plan.Resource, Env: r.what.plan.Env})
+	session, err := r.Executor.Open(r.ctx, executor.Build{
+		Record: string(r.record.ID), Resource: r.what.plan.Resource, Images: imagesOf(r.what.plan.Steps), Env: r.what.plan.Env,
+	})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/executor"
+	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
 
@@ -36,6 +38,16 @@ func (r *run) preparation() build.Step {
 		RecordID: r.record.ID, ID: uuid.NewString(), Stage: initialStage, Name: "Preparation", State: build.StepSucceeded,
 		StartedAt: r.record.StartedAt, FinishedAt: moment(r.Now()), LogEnd: r.log.Size(),
 	}
+}
+
+// imagesOf returns the images that steps ask for.
+func imagesOf(steps []plan.Step) (images []string) {
+	for _, step := range steps {
+		if step.Image != "" {
+			images = append(images, step.Image)
+		}
+	}
+	return images
 }
 
 // runSteps begins the build and runs its steps in order.
@@ -84,7 +96,7 @@ func (r *run) advance() error {
 func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (executor.Result, error) {
 	r.note(r.log.Info, "[%s] : The step begins.", s.Name)
 	out := r.log.Output(r.masker)
-	result, err := session.Run(r.ctx, step, out)
+	result, err := r.do(session, step, out)
 	err = errors.Join(err, out.Close())
 	s.FinishedAt = moment(r.Now())
 	took := s.FinishedAt.Sub(s.StartedAt)
@@ -108,6 +120,30 @@ func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (
 	}
 	s.LogEnd = r.log.Size()
 	return result, err
+}
+
+// do has the executor run a step, or does it here.
+func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (executor.Result, error) {
+	var err error
+	switch {
+	case step.Upload != nil:
+		err = r.upload(session, *step.Upload, out)
+	case step.Download != nil:
+		err = r.download(session, *step.Download, out)
+	default:
+		return session.Run(r.ctx, step, out)
+	}
+	why, public := fault.Public(err)
+	switch {
+	case err == nil:
+		return executor.Result{}, nil
+	case r.ctx.Err() != nil:
+		return executor.Result{}, context.Cause(r.ctx)
+	case !public:
+		return executor.Result{}, err
+	default:
+		return executor.Result{ExitCode: 1, Reason: why}, nil
+	}
 }
 
 // failureOf says in words how a step failed.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/engine"
 	"atelier/internal/executor/host"
@@ -74,9 +75,15 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	bucket, err := artifact.OpenDir(filepath.Join(dir, "artifacts"))
+	if err != nil {
+		return Result{}, err
+	}
+	artifacts := artifact.New(bucket, db)
+	defer func() { err = errors.Join(err, artifacts.Close()) }()
 	watch := newWatch(db, output, c.Display, cancel)
 	e := engine.New(engine.Parts{
-		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository}, Sealer: sealer, Logs: output, Log: c.Log,
+		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository}, Artifacts: artifacts, Sealer: sealer, Logs: output, Log: c.Log,
 		Slots:     1,              // the jobs of a flow share the directory
 		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
 	})

@@ -55,7 +55,13 @@ func FuzzFile(f *testing.F) {
 			t.Error("a plan without steps")
 		}
 		for _, step := range p.Steps {
-			if (step.Checkout == nil) == (step.Script == nil) || step.Name == "" || step.Keyword == "" {
+			kinds := 0
+			for _, has := range []bool{step.Checkout != nil, step.Script != nil, step.Upload != nil, step.Download != nil} {
+				if has {
+					kinds++
+				}
+			}
+			if kinds != 1 || step.Name == "" || step.Keyword == "" {
 				t.Errorf("step %+v", step)
 			}
 		}

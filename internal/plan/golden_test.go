@@ -123,6 +123,12 @@ func outcome(p plan.Plan, err error) string {
 		if s.Checkout != nil {
 			fmt.Fprintf(&b, "  %+v\n", *s.Checkout)
 		}
+		if s.Upload != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Upload)
+		}
+		if s.Download != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Download)
+		}
 		if s.Script != nil {
 			for line := range strings.Lines(s.Script.Command) {
 				fmt.Fprintf(&b, "  | %s\n", strings.TrimSuffix(line, "\n"))

@@ -125,8 +125,8 @@ var actions = []action{
 		{name: "set_meta_data", kind: flag},
 	}},
 	{keyword: "docker", module: "20035", later: true, inputs: []input{command}},
-	{keyword: "upload_artifact", module: "20018", later: true, inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
-	{keyword: "download_artifact", later: true, inputs: []input{{name: "url", required: true}}},
+	{keyword: "upload_artifact", module: "20018", inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
+	{keyword: "download_artifact", inputs: []input{{name: "url", required: true}}},
 	{keyword: "download_file", module: "20061", later: true, inputs: []input{{name: "name", required: true}}},
 	{keyword: "upload_obs", module: "20057", later: true, inputs: []input{
 		{name: "artifact_path"},
@@ -201,11 +201,19 @@ type Steps struct{}
 
 // CheckStep returns a fault.Invalid error when no action has the step's module id, or a property has the wrong type.
 func (Steps) CheckStep(step build.ActionStep) error {
-	if _, ok := moduleOf(step.ModuleID); !ok {
+	act, ok := moduleOf(step.ModuleID)
+	if !ok {
 		return fault.Field("module_id", "found %s; known are the vendor's published ids, and local.codeci_action_<keyword>.action with one of %s",
 			shown(step.ModuleID), strings.Join(slices.Sorted(slices.Values(keywords())), ", "))
 	}
-	for _, name := range []string{"command", "image"} {
+	texts := []string{"command", "image"}
+	switch act.keyword {
+	case "upload_artifact":
+		texts = append(texts, "file", "name", "buildVersion", "customUploadPath")
+	case "download_artifact":
+		texts = append(texts, "url")
+	}
+	for _, name := range texts {
 		if _, _, err := textProperty(step, name); err != nil {
 			return err
 		}

@@ -116,9 +116,14 @@ func (r *reader) keyword(stage string, e entry) {
 		return
 	}
 	step.IgnoreFail = values[ignoreFail].text == "true"
-	if act.keyword == "checkout" {
+	switch act.keyword {
+	case "checkout":
 		step.Checkout = r.checkout(e, values)
-	} else {
+	case "upload_artifact":
+		step.Upload = r.upload(values)
+	case "download_artifact":
+		step.Download = r.download(values)
+	default:
 		step.Script = &Script{Command: values["command"].text}
 	}
 	r.plan.Steps = append(r.plan.Steps, step)

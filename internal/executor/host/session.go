@@ -19,12 +19,12 @@ import (
 
 // session is one build. It implements [executor.Session].
 type session struct {
-	executor  *Executor
-	record    string
-	dir       string
-	workspace string
-	env       []string
-	tree      *tree // nil before it was started and after it was closed
+	executor.Directory // the workspace
+	executor           *Executor
+	record             string
+	dir                string
+	env                []string
+	tree               *tree // nil before it was started and after it was closed
 }
 
 // Run implements [executor.Session].
@@ -34,7 +34,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 			return executor.Result{}, err
 		}
 	}
-	if !isDir(s.workspace) {
+	if !isDir(string(s.Directory)) {
 		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
 	}
 	switch {
@@ -58,7 +58,7 @@ func (s *session) script(ctx context.Context, script plan.Script, out io.Writer)
 	defer os.Remove(file)
 	shell := s.executor.shell
 	return s.run(ctx, supervisor.Command{
-		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: s.workspace, Env: s.env,
+		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: string(s.Directory), Env: s.env,
 	}, out)
 }
 

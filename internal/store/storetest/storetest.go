@@ -15,6 +15,7 @@ type Opener func(t *testing.T) *store.Store
 func Run(t *testing.T, open Opener) {
 	t.Run("jobs", func(t *testing.T) { t.Parallel(); testJobs(t, open) })
 	t.Run("records", func(t *testing.T) { t.Parallel(); testRecords(t, open) })
+	t.Run("artifacts", func(t *testing.T) { t.Parallel(); testArtifacts(t, open) })
 	t.Run("once", func(t *testing.T) { t.Parallel(); testOnce(t, open) })
 	t.Run("waits", func(t *testing.T) { t.Parallel(); testWaits(t, open) })
 	t.Run("queue", func(t *testing.T) { t.Parallel(); testQueue(t, open) })
