@@ -43,7 +43,7 @@ func (c *execCommand) Run(std stdio, signals interrupts) error {
 	}
 	signal.Ignore(syscall.SIGPIPE) // a reader that goes away is an error, after which things are put in order
 	result, err := local.Run(signals.stop, local.Config{
-		Dir: dir, File: c.File, Params: params, Display: c.display(std.Out),
+		Dir: dir, File: c.File, Params: params, Display: c.display(std.Out), Hurry: signals.now.Done(),
 		Log: slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	switch {

@@ -35,7 +35,8 @@ type Config struct {
 	File    string            // the build file, absolute or seen from Dir; empty for the usual one
 	Params  []build.NameValue // as a start request gives them
 	Display Display
-	Log     *slog.Logger // of what the user should not have to see
+	Hurry   <-chan struct{} // closed when the processes of a build that ctx has ended have no more time to end by themselves
+	Log     *slog.Logger    // of what the user should not have to see
 }
 
 // Result is how a build ended.
@@ -64,7 +65,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		return Result{}, err
 	}
 	repository := findRepository(ctx, c.Dir)
-	place, err := newPlace(c.Dir, dir, repository)
+	place, err := newPlace(c, dir, repository)
 	if err != nil {
 		return Result{}, err
 	}
@@ -99,7 +100,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 }
 
 // newPlace returns the executor. What it keeps for itself is in a directory of its own below state.
-func newPlace(workspace, state string, repository repository) (*place, error) {
+func newPlace(c Config, state string, repository repository) (*place, error) {
 	git, err := source.New(source.Config{
 		Policy:  source.Policy{FileRoots: []string{"/"}}, // the user may read them anyway
 		Dir:     filepath.Join(state, "repositories"),
@@ -108,11 +109,13 @@ func newPlace(workspace, state string, repository repository) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := host.New(host.Config{Dir: filepath.Join(state, "builds"), Workspace: workspace, Source: git, Path: os.Getenv("PATH")})
+	e, err := host.New(host.Config{
+		Dir: filepath.Join(state, "builds"), Workspace: c.Dir, Source: git, Path: os.Getenv("PATH"), Hurry: c.Hurry,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &place{Executor: e, dir: workspace, repository: repository}, nil
+	return &place{Executor: e, dir: c.Dir, repository: repository}, nil
 }
 
 // start puts a task into the database and queues its first build.

@@ -38,6 +38,9 @@ type Config struct {
 
 	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
 	Grace time.Duration
+
+	// Hurry is closed when steps that are stopped have no more time to end by themselves; nil for never.
+	Hurry <-chan struct{}
 }
 
 // maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
@@ -52,6 +55,7 @@ type Executor struct {
 	source *source.Client
 	path   string
 	grace  time.Duration
+	hurry  <-chan struct{}
 	shell  string     // with its directory
 	spare  chan *tree // supervisors between two builds
 
@@ -85,7 +89,7 @@ func New(config Config) (*Executor, error) {
 	}
 	e := &Executor{
 		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
-		grace: cmp.Or(config.Grace, executor.Grace), patience: 5 * time.Second,
+		grace: cmp.Or(config.Grace, executor.Grace), hurry: config.Hurry, patience: 5 * time.Second,
 		spare: make(chan *tree, maxSpare),
 	}
 	if e.shell = e.find("bash"); e.shell == "" {

@@ -113,12 +113,14 @@ func (s *session) stopWith(ctx context.Context, gone <-chan struct{}) {
 	defer grace.Stop()
 	select {
 	case <-gone:
+		return
 	case <-grace.C:
-		s.tree.kill()
-		giveUp := time.AfterFunc(s.executor.patience, s.tree.abandon)
-		defer giveUp.Stop()
-		<-gone
+	case <-s.executor.hurry:
 	}
+	s.tree.kill()
+	giveUp := time.AfterFunc(s.executor.patience, s.tree.abandon)
+	defer giveUp.Stop()
+	<-gone
 }
 
 // lost ends what a supervisor that went away left behind.

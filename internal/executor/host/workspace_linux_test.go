@@ -1,9 +1,12 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -57,4 +60,37 @@ func TestFixedWorkspace(t *testing.T) {
 	if _, err := New(Config{Dir: dir, Workspace: filepath.Join(dir, "none"), Path: e.path}); err == nil {
 		t.Error("a workspace that is not there is accepted")
 	}
+}
+
+// A step that takes its time when it is stopped has none when there is a hurry.
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	e := newExecutor(t, t.TempDir())
+	hurry := make(chan struct{})
+	e.grace, e.hurry = time.Hour, hurry
+	s := openBuild(t, e)
+	stopped := errors.New("stopped")
+	ctx, stop := context.WithCancelCause(t.Context())
+	begun := writer(func(text string) {
+		switch text {
+		case "begun\n":
+			stop(stopped)
+		case "asked\n":
+			close(hurry)
+		default:
+			t.Errorf("printed %q", text)
+		}
+	})
+	_, err := s.Run(ctx, script(`trap 'echo asked' TERM; echo begun; while :; do :; done`), begun)
+	if !errors.Is(err, stopped) {
+		t.Error(err)
+	}
+}
+
+// writer calls a function with all that is written to it.
+type writer func(text string)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(string(p))
+	return len(p), nil
 }
