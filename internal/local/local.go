@@ -41,7 +41,7 @@ type Config struct {
 
 // Result is how a build ended.
 type Result struct {
-	State    build.State // Unschedulable when it could not begin, mostly because of its file
+	State    build.State // Unschedulable when it could not begin, mostly because of its file, which no display says
 	Error    string      // why it did not succeed
 	ExitCode int         // of the step that failed; 0 when none did
 	BadJob   bool        // a job of the flow could not begin

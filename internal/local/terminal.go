@@ -26,7 +26,6 @@ type Terminal struct {
 
 	mu    sync.Mutex
 	step  *Step    // that runs
-	ended bool     // a step has
 	lines []string // the last of its output
 	line  []byte   // that has no end yet
 	drawn string   // what is on the screen to be drawn anew
@@ -81,7 +80,7 @@ func (t *Terminal) keep(p []byte) {
 	for piece := range bytes.Lines(p) {
 		t.line = append(t.line, piece...)
 		if piece[len(piece)-1] == '\n' {
-			t.keepLine(visible(t.line))
+			t.keepLine(string(t.line))
 			t.line = t.line[:0]
 			continue
 		}
@@ -112,7 +111,7 @@ func (t *Terminal) Begin(step Step) {
 func (t *Terminal) End(step Step, output func(io.Writer) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.step, t.ended = nil, true
+	t.step = nil
 	mark, note := "✓", ""
 	switch {
 	case step.Ignored:
@@ -136,13 +135,13 @@ func (t *Terminal) Finish(result Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.step = nil
-	switch {
-	case result.State == build.Succeeded:
+	switch result.State {
+	case build.Succeeded:
 		t.print("The build succeeded.\n")
-	case t.ended:
-		t.print(result.Error + "\n")
-	default: // nothing has run
+	case build.Unschedulable, "": // why is said elsewhere
 		t.print("")
+	default:
+		t.print(result.Error + "\n")
 	}
 }
 
@@ -160,11 +159,11 @@ func (t *Terminal) draw() {
 	lines := []string{fmt.Sprintf("▸ %s  %s", t.step.title(), t.step.RunTime(t.now()).Truncate(time.Second))}
 	output := t.lines
 	if len(t.line) > 0 {
-		output = append(slices.Clone(output), visible(t.line))
+		output = append(slices.Clone(output), string(t.line))
 	}
 	room := min(mostLines, max(0, t.rows()-2)) // the last row is the cursor's
 	for _, line := range output[max(0, len(output)-room):] {
-		lines = append(lines, "  "+line)
+		lines = append(lines, "  "+visible(line))
 	}
 	text := "\x1b[?7l" + strings.Join(lines, "\n") + "\n\x1b[?7h"
 	if text != t.drawn {
@@ -193,8 +192,8 @@ func took(d time.Duration) string {
 var escapes = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?`)
 
 // visible returns a line as a terminal would leave it, without what moves the cursor or changes colours.
-func visible(line []byte) string {
-	text := strings.TrimRight(string(line), "\r\n")
+func visible(line string) string {
+	text := strings.TrimRight(line, "\r\n")
 	text = text[strings.LastIndexByte(text, '\r')+1:]
 	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, "�"), "")
 	return strings.Map(func(r rune) rune {

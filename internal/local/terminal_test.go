@@ -137,6 +137,18 @@ func TestTerminalInterrupted(t *testing.T) {
 	}
 }
 
+// What is wrong with a file is said where editors look for it, once.
+func TestTerminalWithoutBuild(t *testing.T) {
+	t.Parallel()
+	for _, result := range []Result{{}, {State: build.Unschedulable, Error: "build.yml:1:1: odd"}} {
+		var out strings.Builder
+		terminal(24, &out).Finish(result)
+		if out.String() != "" {
+			t.Errorf("%+v: printed %q", result, out.String())
+		}
+	}
+}
+
 // A line without end takes no more memory than a line, and a progress bar goes on for ever.
 func TestTerminalLongLine(t *testing.T) {
 	t.Parallel()
@@ -146,8 +158,8 @@ func TestTerminalLongLine(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(term, "%d%%\r", i)
 	}
-	if len(term.line) > longest || visible(term.line) != "9999%" {
-		t.Errorf("%d bytes are kept, %q is shown", len(term.line), visible(term.line))
+	if len(term.line) > longest || visible(string(term.line)) != "9999%" {
+		t.Errorf("%d bytes are kept, %q is shown", len(term.line), visible(string(term.line)))
 	}
 	fmt.Fprint(term, "\n"+strings.Repeat("x", 10*longest))
 	if len(term.line) > longest || len(term.lines) != 1 {

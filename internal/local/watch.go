@@ -77,12 +77,16 @@ func (w *watch) StartChild(ctx context.Context, flow build.Lease, child build.Re
 	return w.Store.StartChild(ctx, flow, child)
 }
 
-// Requeue implements [engine.Queue]. Another engine, which the build would wait for, does not exist.
+// Requeue implements [engine.Queue]. Another engine, which the build would wait for, does not exist. A build that needs none
+// was interrupted.
 func (w *watch) Requeue(_ context.Context, lease build.Lease, needs build.Needs) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.result.State = build.Unschedulable
-	w.result.Error = fmt.Sprintf("The build file asks for %s, which this machine does not have.", needs)
+	w.result = Result{State: build.Aborted, Error: build.StoppedMessage}
+	if needs != (build.Needs{}) {
+		w.result.State = build.Unschedulable
+		w.result.Error = fmt.Sprintf("The build file asks for %s, which this machine does not have.", needs)
+	}
 	w.end(nil)
 	return nil
 }
