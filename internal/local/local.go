@@ -1,5 +1,5 @@
 // Package local runs a build file in a directory of the user's, without a server. Planning, running, stopping and logging are the
-// server's own: a real engine with a real store, which lie in a temporary directory and are gone when the build is over.
+// server's own: a real engine with a real store, whose state (state.go) lies in a temporary directory and is gone with the build.
 //
 // What differs is where the code comes from. The directory itself is the workspace, with whatever is not committed yet: sources.go
 // reads the build file from it, executor.go leaves out the checkouts for which it stands, and repository.go finds out what git
@@ -18,13 +18,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/engine"
 	"atelier/internal/executor/host"
-	"atelier/internal/logs"
 	"atelier/internal/plan"
-	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
 )
@@ -50,72 +47,37 @@ type Result struct {
 // Run runs a build to its end, and finishes the display. When ctx ends, so do all processes of the build, and its state is Aborted.
 func Run(ctx context.Context, c Config) (result Result, err error) {
 	defer func() { c.Display.Finish(result) }()
-	dir, err := os.MkdirTemp("", "atelier-exec-")
+	state, err := openState(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	db, err := store.Open(ctx, "sqlite:"+filepath.Join(dir, "atelier.db"))
+	defer func() { err = errors.Join(err, state.remove()) }()
+	steps, err := host.New(host.Config{
+		Dir: state.path("builds"), Workspace: c.Dir, Source: state.git, Path: os.Getenv("PATH"), Hurry: c.Hurry,
+	})
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	output, err := logs.Open(filepath.Join(dir, "logs"), logs.Config{})
-	if err != nil {
-		return Result{}, err
-	}
-	repository := findRepository(ctx, c.Dir)
-	place, err := newPlace(c, dir, repository)
-	if err != nil {
-		return Result{}, err
-	}
-	defer func() { err = errors.Join(err, place.Close()) }()
-	sealer, err := secret.Open(filepath.Join(dir, "secret.key"))
-	if err != nil {
-		return Result{}, err
-	}
+	defer func() { err = errors.Join(err, steps.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	bucket, err := artifact.OpenDir(filepath.Join(dir, "artifacts"))
-	if err != nil {
-		return Result{}, err
-	}
-	artifacts := artifact.New(bucket, db)
-	defer func() { err = errors.Join(err, artifacts.Close()) }()
-	watch := newWatch(db, output, c.Display, cancel)
+	repository := findRepository(ctx, c.Dir)
+	watch := newWatch(state.db, state.logs, c.Display, cancel)
 	e := engine.New(engine.Parts{
-		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository}, Artifacts: artifacts, Sealer: sealer, Logs: output, Log: c.Log,
+		Owner: "exec", Queue: watch, Executor: &place{steps, c.Dir, repository}, Sources: sources{c.Dir, repository},
+		Artifacts: state.artifacts, Sealer: state.sealer, Logs: state.logs, Log: c.Log,
 		Slots:     1,              // the jobs of a flow share the directory
 		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
 	})
 	service := build.NewService(build.Parts{
-		Store: db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Sealer: sealer, Engine: e,
+		Store: state.db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Sealer: state.sealer, Engine: e,
 	})
-	record, err := start(ctx, db, service, c, repository)
+	record, err := start(ctx, state.db, service, c, repository)
 	if err != nil {
 		return Result{}, err
 	}
 	watch.root = record.ID
 	return follow(ctx, e, watch)
-}
-
-// newPlace returns the executor. What it keeps for itself is in a directory of its own below state.
-func newPlace(c Config, state string, repository repository) (*place, error) {
-	git, err := source.New(source.Config{
-		Policy:  source.Policy{FileRoots: []string{"/"}}, // the user may read them anyway
-		Dir:     filepath.Join(state, "repositories"),
-		Environ: os.Environ(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	e, err := host.New(host.Config{
-		Dir: filepath.Join(state, "builds"), Workspace: c.Dir, Source: git, Path: os.Getenv("PATH"), Hurry: c.Hurry,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &place{Executor: e, dir: c.Dir, repository: repository}, nil
 }
 
 // start puts a task into the database and queues its first build.
