@@ -1,28 +1,25 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"atelier/internal/build"
-	"atelier/internal/fault"
 	"atelier/internal/local"
 )
 
 // execCommand runs a build file in the working directory. Standard output carries the log of the build; what is wrong with the
 // file goes to standard error.
 type execCommand struct {
-	File  string   `arg:"" optional:"" help:"The build file (default: .cloudbuild/build.yml)."`
-	Param []string `help:"Set a parameter. May be repeated." placeholder:"NAME=VALUE" sep:"none" env:"-"`
-	Plain bool     `help:"Show the whole log on a terminal too, instead of the progress." env:"-"`
+	File       string `arg:"" optional:"" help:"The build file (default: .cloudbuild/build.yml)."`
+	paramFlags `embed:""`
+	Plain      bool `help:"Show the whole log on a terminal too, instead of the progress." env:"-"`
 }
 
 // Exit statuses of the command, beside that of the step that failed.
@@ -80,20 +77,4 @@ func (c *execCommand) display(out io.Writer) local.Display {
 		return local.Plain{Writer: out}
 	}
 	return local.NewTerminal(out, rows)
-}
-
-// params returns what --param says, or all that is wrong with it.
-func (c *execCommand) params() ([]build.NameValue, error) {
-	var params []build.NameValue
-	var errs []error
-	for _, p := range c.Param {
-		name, value, ok := strings.Cut(p, "=")
-		if !ok {
-			errs = append(errs, fault.Field("--param", "must be NAME=VALUE, found %q", p))
-		} else if why := build.CheckParameterName(name); why != "" {
-			errs = append(errs, fault.Field("--param", "the name %s", why))
-		}
-		params = append(params, build.NameValue{Name: name, Value: value})
-	}
-	return params, errors.Join(errs...)
 }

@@ -30,7 +30,7 @@ type Index interface {
 	PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error)
 	// Artifact returns what stands at an address. The error is a fault.NotFound when nothing does.
 	Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error)
-	// ArtifactsOf returns what a build has uploaded, in that order, also what others have replaced since.
+	// ArtifactsOf returns what a build and its children have uploaded, in that order, also what others have replaced since.
 	ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Artifact, error)
 	// ArtifactIDs returns the ids of the uploads that stand at an address.
 	ArtifactIDs(ctx context.Context) ([]string, error)

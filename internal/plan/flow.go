@@ -19,7 +19,9 @@ type FlowJob struct {
 	Name      string
 	DependsOn []string
 	BuildRef  string // path of its build file in the repository
-	Skipped   bool   // its condition does not hold; those that depend on it need not wait
+	Line      int    // where that is named
+	Column    int
+	Skipped   bool // its condition does not hold; those that depend on it need not wait
 	Context   FlowContext
 }
 
@@ -224,7 +226,7 @@ func (r *reader) job(n *yaml.Node, path string) jobEntry {
 		case "job":
 			j.Name, has["job"] = r.jobName(e)
 		case "build_ref":
-			j.BuildRef = r.buildRef(e)
+			j.BuildRef, j.Line, j.Column = r.buildRef(e), e.value.Line, e.value.Column
 		case "depends_on":
 			j.needs = r.dependsOn(e)
 		case "params":

@@ -20,6 +20,8 @@ func saveFlow(ctx context.Context, t *tx, parent build.RecordID, jobs []build.Fl
 	return nil
 }
 
+// That a parent's id is not empty must be said where children are looked for: the index has no other ones.
+
 // Flow returns the jobs of a flow in order, with their builds as they stand; none for a build that is not a flow.
 func (s *Store) Flow(ctx context.Context, parent build.RecordID) ([]build.FlowJob, error) {
 	rows, err := s.reader.rows(ctx, `SELECT name, depends_on, skipped, child_id FROM flow_jobs WHERE parent_id = ? ORDER BY sequence`, string(parent))
@@ -36,7 +38,8 @@ func (s *Store) Flow(ctx context.Context, parent build.RecordID) ([]build.FlowJo
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
-	if rows, err = s.reader.rows(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.parent_id = ?`, string(parent)); err != nil {
+	if rows, err = s.reader.rows(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.parent_id = ? AND records.parent_id <> ''`,
+		string(parent)); err != nil {
 		return nil, err
 	}
 	children, err := collect(rows, func(row scanner) (build.Record, error) {

@@ -26,7 +26,7 @@ buildflow:
     - {job: Broken, build_ref: .cloudbuild/broken.yml}
 `)
 	const steps = "version: 2.0\nsteps:\n  BUILD:\n    - sh:\n        inputs:\n          command: "
-	repo.Write(".cloudbuild/ok.yml", steps+"echo fine\n")
+	repo.Write(".cloudbuild/ok.yml", steps+"echo fine > made.txt\n    - upload_artifact: {inputs: {path: made.txt}}\n")
 	repo.Write(".cloudbuild/broken.yml", steps+"exit 4\n")
 	repo.Commit("Flow")
 	job := create(t, c, fromFile(s, "flow", repo.URL()))
@@ -63,6 +63,10 @@ buildflow:
 	}
 	if empty := ok(t, c.ShowBuildRecordFlowGraph, &model.ShowBuildRecordFlowGraphRequest{BuildFlowRecordId: ids["Library"]}).Result; len(*empty.Vertices) != 0 || len(*empty.Edges) != 0 {
 		t.Errorf("the graph of a build that is no flow: %v", empty)
+	}
+	outputs := ok(t, c.ShowOutputInfo, &model.ShowOutputInfoRequest{JobId: job, BuildNo: 1}).Result
+	if outputs.PackageInfo == nil || *outputs.PackageInfo.Name != "made.txt" {
+		t.Errorf("the outputs of the jobs are none of the build's: %v", outputs)
 	}
 	refused(t, s.Client(s.NewUser("outsider")).ShowFlowGraph, &model.ShowFlowGraphRequest{BuildFlowRecordId: *info.BuildRecordId}, 404, "CB.00031006")
 }
