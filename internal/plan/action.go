@@ -48,6 +48,14 @@ func planActions(in Input) (Plan, error) {
 			planned.Upload = s.uploadAction(step, problem)
 		case "download_artifact":
 			planned.Download = s.downloadAction(step, problem)
+		case "docker":
+			if len(step.Properties) == 0 {
+				continue // valid, and nothing to do
+			}
+			planned.Script = s.scriptAction(step, problem)
+			for _, why := range dockerProblems(planned.Script.Command) {
+				problem(".properties.command", why)
+			}
 		default:
 			planned.Script = s.scriptAction(step, problem)
 		}
