@@ -38,7 +38,8 @@ func (c *execCommand) Run(std stdio, signals interrupts) error {
 	if err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGPIPE) // a reader that goes away is an error, after which things are put in order
+	// A reader that goes away is an error, after which things are put in order. To ignore the signal would ignore it in the steps too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	result, err := local.Run(signals.stop, local.Config{
 		Dir: dir, File: c.File, Params: params, Display: c.display(std.Out), Hurry: signals.now.Done(),
 		Log: slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
