@@ -22,10 +22,11 @@ type (
 
 func (anyone) Check(context.Context, build.Actor, build.JobRef, build.Right) error { return nil }
 
-func (anyRef) CheckURL(string) error            { return nil }
-func (anyRef) CheckRef(string) error            { return nil }
-func (anyRef) CheckCommit(string) error         { return nil }
-func (anyRef) CheckStep(build.ActionStep) error { return nil }
+func (anyRef) CheckURL(string) error                  { return nil }
+func (anyRef) CheckRef(string) error                  { return nil }
+func (anyRef) CheckCommit(string) error               { return nil }
+func (anyRef) CheckStep(build.ActionStep) error       { return nil }
+func (anyRef) CheckTrigger(build.TriggerConfig) error { return nil }
 
 var seals atomic.Int64
 
@@ -46,7 +47,7 @@ func TestStartOnce(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	woken := &engine{}
-	s := build.NewService(build.Parts{Store: db, Access: anyone{}, Sources: anyRef{}, Steps: anyRef{}, Sealer: markers{}, Engine: woken})
+	s := build.NewService(build.Parts{Store: db, Access: anyone{}, Sources: anyRef{}, Steps: anyRef{}, Triggers: anyRef{}, Sealer: markers{}, Engine: woken})
 	dev := build.Actor{UserID: "u1", UserName: "dev", DomainID: "d1"}
 	job, err := s.CreateJob(t.Context(), dev, build.ProjectID(strings.Repeat("1", 32)), build.Config{
 		Name: "app", Arch: "x86-64", Steps: []build.ActionStep{{ModuleID: "m", Name: "Run"}},

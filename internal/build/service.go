@@ -69,6 +69,11 @@ type Steps interface {
 	CheckStep(step ActionStep) error
 }
 
+// Triggers says which triggers a job may have. Errors are fault.Invalid.
+type Triggers interface {
+	CheckTrigger(t TriggerConfig) error
+}
+
 // Engine runs builds. Both calls return at once.
 type Engine interface {
 	// Wake says that a build was queued.
@@ -79,12 +84,13 @@ type Engine interface {
 
 // Parts are what a [Service] is made of. All are required, except where a default is given.
 type Parts struct {
-	Store   Store
-	Access  Access
-	Sources Sources
-	Steps   Steps
-	Sealer  Sealer
-	Engine  Engine
+	Store    Store
+	Access   Access
+	Sources  Sources
+	Steps    Steps
+	Triggers Triggers
+	Sealer   Sealer
+	Engine   Engine
 
 	Region     string
 	Zone       *time.Location   // of daily numbers; default local
@@ -114,7 +120,7 @@ func NewService(parts Parts) *Service {
 	if parts.MaxJobs == 0 {
 		parts.MaxJobs = 10_000
 	}
-	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, maxTimeout: parts.MaxTimeout}}
+	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout}}
 }
 
 // now returns the present moment with the precision that is stored.

@@ -59,6 +59,7 @@ func (p problems) err() error {
 type rules struct {
 	sources    Sources
 	steps      Steps
+	triggers   Triggers
 	maxTimeout time.Duration
 }
 
@@ -95,7 +96,7 @@ func (r rules) validate(project ProjectID, c Config) error {
 	validateParameters(&p, c.Parameters)
 	r.validateSources(&p, c)
 	r.validateSteps(&p, c.Steps)
-	validateTriggers(&p, c.Triggers)
+	r.validateTriggers(&p, c.Triggers)
 	r.validateTimeout(&p, c.Timeout)
 	return p.err()
 }
@@ -190,11 +191,11 @@ func (r rules) validateSteps(p *problems, steps []ActionStep) {
 	}
 }
 
-func validateTriggers(p *problems, triggers []TriggerConfig) {
+func (r rules) validateTriggers(p *problems, triggers []TriggerConfig) {
 	for i, t := range triggers {
 		field := fmt.Sprintf("triggers[%d]", i)
-		if t.Name != "hudson.triggers.TimerTrigger" {
-			p.add(field+".name", "must be hudson.triggers.TimerTrigger, found %s", quote(t.Name))
+		if err := r.triggers.CheckTrigger(t); err != nil {
+			p.add(field, "%s", message(err))
 		}
 		for j, v := range t.Parameters {
 			if v.Name == "" {

@@ -18,10 +18,11 @@ func no(s string) error {
 	return nil
 }
 
-func (permissive) CheckURL(s string) error         { return no(s) }
-func (permissive) CheckRef(s string) error         { return no(s) }
-func (permissive) CheckCommit(s string) error      { return no(s) }
-func (permissive) CheckStep(step ActionStep) error { return no(step.ModuleID) }
+func (permissive) CheckURL(s string) error            { return no(s) }
+func (permissive) CheckRef(s string) error            { return no(s) }
+func (permissive) CheckCommit(s string) error         { return no(s) }
+func (permissive) CheckStep(step ActionStep) error    { return no(step.ModuleID) }
+func (permissive) CheckTrigger(t TriggerConfig) error { return no(t.Name) }
 
 func TestValidate(t *testing.T) {
 	good := func() Config {
@@ -69,12 +70,12 @@ func TestValidate(t *testing.T) {
 		{"long default", func(c *Config) { c.Parameters[0] = param("name=a", "defaultValue="+strings.Repeat("x", 8193)) }, "has 8193 characters"},
 		{"private branch", func(c *Config) { c.Parameters[0] = param("name=codeBranch", "sensitiveVar=true") }, "codeBranch cannot be private"},
 		{"short secret", func(c *Config) { c.Parameters[0] = param("name=a", "defaultValue=abc", "sensitiveVar=true") }, "cannot be hidden in a log"},
-		{"trigger", func(c *Config) { c.Triggers[0].Name = "x" }, "triggers[0].name: must be hudson.triggers.TimerTrigger"},
+		{"trigger", func(c *Config) { c.Triggers[0].Name = "bad" }, "triggers[0]: is refused"},
 		{"timeout", func(c *Config) { c.Timeout.Limit = "0" }, "timeout: limit: must be a whole number"},
 		{"timeout unit", func(c *Config) { c.Timeout.Unit = "day" }, `timeout: unit: must be minute or hour, found "day"`},
 		{"long timeout", func(c *Config) { c.Timeout.Limit = "25" }, "timeout: is 25h0m0s, at most 24h0m0s is allowed"},
 	}
-	r := rules{sources: permissive{}, steps: permissive{}, maxTimeout: 24 * time.Hour}
+	r := rules{sources: permissive{}, steps: permissive{}, triggers: permissive{}, maxTimeout: 24 * time.Hour}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := good()

@@ -23,6 +23,7 @@ import (
 	"atelier/internal/source"
 	"atelier/internal/source/sourcetest"
 	"atelier/internal/store"
+	"atelier/internal/trigger"
 )
 
 // patience is how long a test waits for something that should come. It is long because machines can be slow.
@@ -75,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.service = build.NewService(build.Parts{
-		Store: w.store, Access: everybody{}, Sources: source.Policy{FileRoots: []string{w.repositories}}, Steps: plan.Steps{},
+		Store: w.store, Access: everybody{}, Sources: source.Policy{FileRoots: []string{w.repositories}}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC},
 		Sealer: w.sealer, Engine: &w.engines, Region: "cn-north-4", Zone: time.UTC,
 	})
 	return w

@@ -21,6 +21,7 @@ import (
 	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
+	"atelier/internal/trigger"
 )
 
 const testRegion = "cn-north-4"
@@ -78,7 +79,7 @@ func newFixture(tb testing.TB) *fixture {
 	must(err)
 	f := &fixture{token: token, project: project.ID, Parts: Parts{
 		Builds: build.NewService(build.Parts{
-			Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,
+			Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,
 		}),
 		IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db), Epoch: db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
 	}}

@@ -24,6 +24,7 @@ import (
 	"atelier/internal/plan"
 	"atelier/internal/source"
 	"atelier/internal/store"
+	"atelier/internal/trigger"
 )
 
 // Config says what to run.
@@ -70,7 +71,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
 	})
 	service := build.NewService(build.Parts{
-		Store: state.db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Sealer: state.sealer, Engine: e,
+		Store: state.db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: state.sealer, Engine: e,
 	})
 	record, err := start(ctx, state.db, service, c, repository)
 	if err != nil {

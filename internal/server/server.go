@@ -32,6 +32,7 @@ import (
 	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
+	"atelier/internal/trigger"
 )
 
 // Config is everything that an operator can choose. cmd/atelier fills it from flags, the environment and a file.
@@ -71,6 +72,7 @@ type Server struct {
 	files   *artifact.Store
 	iam     *iam.Service
 	engine  *engine.Engine
+	timers  *trigger.Runner
 	runner  runner
 	http    *http.Server
 	listen  net.Listener
@@ -135,9 +137,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
-		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,
+		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
 	})
+	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
@@ -237,6 +240,7 @@ func (s *Server) Start(ctx context.Context) error {
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
 	s.swept.Go(func() { s.sweepUntil(sweeping) })
 	s.swept.Go(func() { s.compressUntil(sweeping) })
+	s.swept.Go(func() { s.timers.Run(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }

@@ -80,10 +80,10 @@ func (s *Store) CreateJob(ctx context.Context, job build.Job) error {
 	return s.write(ctx, func(t *tx) error {
 		config := encodeConfig(job.Config)
 		_, err := t.exec(ctx, `INSERT INTO jobs (id, build_project_id, project_id, domain_id, name, group_id, version, config, creator_id,
-			creator_name, created_at, updated_at, disabling, last_number, day, day_count, counters, active_at, deleted_at, deleted_by)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, '', ?, 0, '')`,
+			creator_name, created_at, updated_at, disabling, last_number, day, day_count, counters, active_at, deleted_at, deleted_by, scheduled)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, '', ?, 0, '', ?)`,
 			string(job.ID), string(job.BuildProjectID), string(job.ProjectID), job.DomainID, job.Config.Name, job.Config.GroupID, job.Version, config, job.CreatorID,
-			job.CreatorName, millis(job.CreatedAt), millis(job.UpdatedAt), encodeDisabling(job.Disabled), millis(job.CreatedAt))
+			job.CreatorName, millis(job.CreatedAt), millis(job.UpdatedAt), encodeDisabling(job.Disabled), millis(job.CreatedAt), len(job.Config.Triggers) > 0)
 		if s.dialect.isDuplicate(err) {
 			return nameTaken(job.Config.Name)
 		}
@@ -112,6 +112,15 @@ func (s *Store) Job(ctx context.Context, id build.JobID) (build.Job, error) {
 // JobOfBuildProject implements [build.Store].
 func (s *Store) JobOfBuildProject(ctx context.Context, id build.BuildProjectID) (build.Job, error) {
 	return scanJob(s.reader.row(ctx, `SELECT `+jobColumns+` FROM jobs WHERE build_project_id = ? AND deleted_at = 0`, string(id)))
+}
+
+// ScheduledJobs returns the jobs that have a timer and are not disabled.
+func (s *Store) ScheduledJobs(ctx context.Context) ([]build.Job, error) {
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE scheduled AND deleted_at = 0 AND disabling = '' ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanJob)
 }
 
 // JobConfig returns the configuration that a job had at a version, also of a job that was deleted since.
@@ -162,8 +171,8 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 				return err
 			}
 		}
-		_, err = t.exec(ctx, `UPDATE jobs SET name = ?, group_id = ?, version = ?, config = ?, updated_at = ?, disabling = ? WHERE id = ?`,
-			job.Config.Name, job.Config.GroupID, job.Version, config, millis(job.UpdatedAt), encodeDisabling(job.Disabled), string(id))
+		_, err = t.exec(ctx, `UPDATE jobs SET name = ?, group_id = ?, version = ?, config = ?, updated_at = ?, disabling = ?, scheduled = ? WHERE id = ?`,
+			job.Config.Name, job.Config.GroupID, job.Version, config, millis(job.UpdatedAt), encodeDisabling(job.Disabled), len(job.Config.Triggers) > 0, string(id))
 		if s.dialect.isDuplicate(err) {
 			return nameTaken(job.Config.Name)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,50 @@ func testJobs(t *testing.T, open Opener) {
 		if n, err := s.CountJobs(t.Context(), "d1"); err != nil || n != 2 {
 			t.Errorf("count = %d, %v, want 2", n, err)
 		}
+	})
+
+	t.Run("jobs with a timer are found as long as they may run", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		scheduled := func() string {
+			jobs, err := s.ScheduledJobs(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, j := range jobs {
+				names = append(names, j.Config.Name)
+			}
+			return strings.Join(names, " ")
+		}
+		timers := []build.TriggerConfig{{Name: "timer", Parameters: []build.NameValue{{Name: "spec", Value: "0 0 * * *"}}}}
+		timed, plain := aJob(1, "timed"), aJob(2, "plain")
+		timed.Config.Triggers, plain.Config.Triggers = timers, nil
+		createJob(t, s, timed)
+		createJob(t, s, plain)
+		change := func(id build.JobID, change func(*build.Job)) {
+			t.Helper()
+			if _, err := s.ChangeJob(t.Context(), id, dev, start, func(j *build.Job) error { change(j); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := func(names string) {
+			t.Helper()
+			if got := scheduled(); got != names {
+				t.Errorf("found %q, want %q", got, names)
+			}
+		}
+		want("timed")
+		change(timed.ID, func(j *build.Job) { j.Disabled = &build.Disabling{UserID: "u1", At: start} })
+		change(plain.ID, func(j *build.Job) { j.Config.Triggers = timers })
+		want("plain")
+		change(timed.ID, func(j *build.Job) { j.Disabled = nil })
+		want("timed plain")
+		change(plain.ID, func(j *build.Job) { j.Config.Triggers = nil })
+		if _, err := s.DeleteJob(t.Context(), timed.ID, dev, start); err != nil {
+			t.Fatal(err)
+		}
+		want("")
 	})
 
 	t.Run("what does not exist is not found", func(t *testing.T) {

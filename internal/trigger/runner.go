@@ -1,0 +1,187 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+	"atelier/internal/source"
+)
+
+// Tasks is where the tasks and their builds are. The store implements it.
+type Tasks interface {
+	// ScheduledJobs returns the tasks that have a timer and are not disabled.
+	ScheduledJobs(ctx context.Context) ([]build.Job, error)
+	// Records returns a page of builds, newest first.
+	Records(ctx context.Context, q build.RecordQuery) ([]build.Record, int, error)
+}
+
+// Builds starts builds. The build service implements it.
+type Builds interface {
+	Start(ctx context.Context, actor build.Actor, req build.StartRequest) (build.Record, error)
+}
+
+// Sources finds out what a branch has.
+type Sources interface {
+	Resolve(ctx context.Context, url string, ref source.Ref) (source.Commit, error)
+}
+
+// Runner starts the builds of tasks whose time has come. Several may run on one database: together they start one build for each
+// time.
+type Runner struct {
+	Tasks   Tasks
+	Builds  Builds
+	Sources Sources
+	Zone    *time.Location // of timers that name none
+	Log     *slog.Logger
+}
+
+const (
+	// maxFailures is how many scheduled builds may fail one after another before the timer is ignored.
+	maxFailures = 10
+	// maxLate is how old a time may be that still counts. What was missed for longer is not made up.
+	maxLate = 5 * time.Minute
+	// patience is how long a task has to be looked at. A repository that is away must not keep the others waiting for ever.
+	patience = time.Minute
+	// atOnce is how many tasks are looked at together.
+	atOnce = 8
+)
+
+// Run starts builds as their times come, until ctx ends.
+func (r *Runner) Run(ctx context.Context) {
+	last := time.Now().Truncate(time.Minute)
+	for {
+		timer := time.NewTimer(time.Until(last.Add(time.Minute)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		now := time.Now().Truncate(time.Minute)
+		if oldest := now.Add(-maxLate); last.Before(oldest) {
+			last = oldest // the machine slept
+		}
+		for last.Before(now) {
+			last = last.Add(time.Minute)
+			r.Minute(ctx, last)
+		}
+	}
+}
+
+// Minute starts the builds that are due at a moment, which is a whole minute.
+func (r *Runner) Minute(ctx context.Context, minute time.Time) {
+	jobs, err := r.Tasks.ScheduledJobs(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.Log.Error("look for tasks whose time has come", "error", err)
+		}
+		return
+	}
+	var all sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for _, job := range jobs {
+		schedule, due := r.due(job, minute)
+		if !due {
+			continue
+		}
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			if err := r.start(ctx, job, schedule, minute); err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
+				r.Log.Error("start a scheduled build", "job", job.ID, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// due returns the first of a task's timers that has come.
+func (r *Runner) due(job build.Job, minute time.Time) (Schedule, bool) {
+	for _, t := range job.Config.Triggers {
+		schedule, err := ParseSchedule(t, r.Zone)
+		if err != nil {
+			r.Log.Warn("a task has a timer that is not valid", "job", job.ID, "error", err) // it was checked when it was saved, by an older version
+			continue
+		}
+		if schedule.Due(minute) {
+			return schedule, true
+		}
+	}
+	return Schedule{}, false
+}
+
+// start starts a task's build, as the one who made the task.
+func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute time.Time) error {
+	given, err := r.givenUp(ctx, job)
+	if err != nil || given {
+		return err
+	}
+	if s.Changed {
+		changed, err := r.changed(ctx, job)
+		if err != nil || !changed {
+			return err
+		}
+	}
+	maker := build.Actor{UserID: job.CreatorID, UserName: job.CreatorName, DomainID: job.DomainID}
+	// Whoever comes second with the token gets the build of the first.
+	record, err := r.Builds.Start(ctx, maker, build.StartRequest{
+		JobID: job.ID, Trigger: build.Timed, Token: "timer-" + strconv.FormatInt(minute.Unix(), 10),
+	})
+	if err == nil {
+		r.Log.Info("scheduled build started", "job", job.ID, "number", record.Number)
+	}
+	return err
+}
+
+// givenUp reports whether the timer is ignored: too many scheduled builds of the task, as it is configured now, have failed one
+// after another, and no build has succeeded since.
+func (r *Runner) givenUp(ctx context.Context, job build.Job) (bool, error) {
+	timed, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Triggers: []build.Trigger{build.Timed}, Limit: maxFailures})
+	if err != nil || len(timed) < maxFailures {
+		return false, err
+	}
+	if slices.ContainsFunc(timed, func(b build.Record) bool { return !failed(b) || b.JobVersion != job.Version }) {
+		return false, nil
+	}
+	latest, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Limit: 1})
+	if err != nil || len(latest) > 0 && latest[0].State == build.Succeeded {
+		return false, err
+	}
+	r.Log.Warn("the timer of a task is ignored: its scheduled builds fail; change the task, or build it with success", "job", job.ID, "failures", maxFailures)
+	return true, nil
+}
+
+func failed(b build.Record) bool {
+	return b.State == build.Failed || b.State == build.Unschedulable || b.State == build.TimedOut
+}
+
+// changed reports whether the task's branch has another commit than its last build.
+func (r *Runner) changed(ctx context.Context, job build.Job) (bool, error) {
+	src, ok := job.Config.Source()
+	if !ok {
+		return true, nil
+	}
+	commit, err := r.Sources.Resolve(ctx, src.URL, source.Ref{Branch: src.Branch})
+	if err != nil {
+		if text, public := fault.Public(err); public {
+			return false, fmt.Errorf("see whether the code has changed: %s", text)
+		}
+		return false, err
+	}
+	query := build.RecordQuery{JobID: job.ID, Limit: 1}
+	if commit.Branch != "" {
+		query.Branches = []string{commit.Branch}
+	}
+	last, _, err := r.Tasks.Records(ctx, query)
+	return len(last) == 0 || last[0].Commit != commit.ID, err
+}
