@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// environment reads env or envs: where the build runs.
+// environment reads env or envs: where the build runs. What the file of a flow's job leaves open, the flow's says.
 func (r *reader) environment(keys map[string]entry) {
 	one, hasOne := keys["env"]
 	many, hasMany := keys["envs"]
@@ -18,6 +18,9 @@ func (r *reader) environment(keys map[string]entry) {
 		r.env(one)
 	case hasMany:
 		r.envs(many)
+	}
+	if r.in.Flow != nil && r.plan.Resource == (Resource{}) {
+		r.plan.Resource = r.in.Flow.Resource
 	}
 }
 
@@ -65,7 +68,7 @@ func (r *reader) condition(e entry) bool {
 	if !ok {
 		return false
 	}
-	holds, err := evaluate(raw, func(name string) string { return r.scope.values[name] })
+	holds, err := evaluate(raw, r.scope.value)
 	if err != nil {
 		r.report(e.value, e.path, "%s", err)
 	}

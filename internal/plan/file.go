@@ -13,6 +13,7 @@ import (
 type reader struct {
 	document
 	in    Input
+	own   []Param // of the file, as they stand there
 	scope scope
 	plan  Plan
 }
@@ -34,17 +35,49 @@ func (r *reader) warn(format string, n *yaml.Node, path string) {
 	r.plan.Warnings = append(r.plan.Warnings, p.String())
 }
 
-// root reads the top level. The parameters come first, since every other value may refer to them.
+// root reads a file that describes one task.
 func (r *reader) root(n *yaml.Node) {
+	keys, ok := r.top(n)
+	if !ok {
+		return
+	}
+	steps, has := keys["steps"]
+	for _, key := range flowKeys {
+		e, found := keys[key]
+		switch {
+		case !found:
+			continue
+		case has:
+			r.report(e.at, key, besideSteps)
+		case r.in.Flow != nil:
+			r.report(e.at, key, "the file belongs to a job of a flow and cannot be a flow itself; write the jobs into the flow's own file")
+		default:
+			r.report(e.at, key, "this version cannot run files with several tasks yet")
+		}
+		return
+	}
+	switch {
+	case has:
+		r.steps(steps)
+	case valueOf(n, "build_flow") == nil && valueOf(n, "build_jobs") == nil: // meant as a flow, and reported
+		r.report(n, "steps", "is missing")
+	}
+}
+
+const besideSteps = "stands beside steps; a file describes either one task or several"
+
+// top reads what every file has at its top level and returns the entries there. The parameters come first, since every other
+// value may refer to them. What is no map is reported, and false.
+func (r *reader) top(n *yaml.Node) (keys map[string]entry, ok bool) {
 	r.recognise(n)
-	keys := make(map[string]entry)
+	keys = make(map[string]entry)
 	entries := r.mapping(n, "", "a map with the keys version and steps")
 	if len(entries) == 0 && len(r.problems) > 0 {
-		return // not a map, and that was reported
+		return nil, false
 	}
 	for _, e := range entries {
 		if !slices.Contains(topKeys, e.key) {
-			r.unknown(e, topKeys)
+			r.unknownKey(e, topKeys)
 			continue
 		}
 		keys[e.key] = e
@@ -52,22 +85,7 @@ func (r *reader) root(n *yaml.Node) {
 	r.version(n, keys)
 	r.parameters(keys)
 	r.environment(keys)
-	steps, has := keys["steps"]
-	for _, flow := range []string{"buildflow", "buildflows", "jobs"} {
-		if e, found := keys[flow]; found {
-			if has {
-				r.report(e.at, flow, "stands beside steps; a file describes either one task or several")
-			} else {
-				r.report(e.at, flow, "this version cannot run files with several tasks yet")
-			}
-			return
-		}
-	}
-	if !has {
-		r.report(n, "steps", "is missing")
-		return
-	}
-	r.steps(steps)
+	return keys, true
 }
 
 var topKeys = []string{"version", "params", "env", "envs", "steps", "buildflow", "buildflows", "jobs"}
@@ -86,13 +104,16 @@ func (r *reader) version(root *yaml.Node, keys map[string]entry) {
 // parameters reads the file's own parameters and sets the scope.
 func (r *reader) parameters(keys map[string]entry) {
 	e, ok := keys["params"]
-	var own []Param
 	if ok {
-		own = r.paramList(e)
+		r.own = r.paramList(e)
 	} else {
 		e.at = &yaml.Node{Line: 1, Column: 1}
 	}
-	r.scope = newScope(own, r.in.Params, r.in.System, func(name string, way []string) {
+	file := r.own
+	if flow := r.in.Flow; flow != nil {
+		file = slices.Concat(flow.FlowParams, flow.JobParams, r.own) // the last one counts
+	}
+	r.scope = newScope(file, r.in.Params, r.in.System, func(name string, way []string) {
 		r.report(e.at, "params", "%s", cycleMessage(name, way))
 	})
 	r.plan.Env = r.scope.env()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,8 +18,9 @@ import (
 
 var update = flag.Bool("update", false, "write what the code makes into the golden files")
 
-// Each file of testdata is a build file with what becomes of it: a plan, or problems. Its comment may set what the build has,
-// a line each: param NAME=VALUE, branch NAME, tag NAME, commit ID, none (no repository).
+// Each file of testdata is a build file, with the build files of its jobs behind it when it is a flow, and what becomes of it: a plan,
+// the jobs, or problems. Its comment may set what the build has, a line each: param NAME=VALUE, branch NAME, tag NAME, commit ID,
+// none (no repository).
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -32,18 +34,21 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := outcome(plan.New(input(t, archive)))
+			files := slices.DeleteFunc(slices.Clone(archive.Files), func(f txtar.File) bool { return f.Name == "outcome" })
+			got := outcomeOf(input(t, archive), files[1:])
 			if *update {
-				archive.Files = []txtar.File{archive.Files[0], {Name: "outcome", Data: []byte(got)}}
+				files = append(files, txtar.File{Name: "outcome", Data: []byte(got)})
+				archive.Files = files
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
-			if len(archive.Files) != 2 {
-				t.Fatalf("%s has %d parts", file, len(archive.Files))
+			last := archive.Files[len(archive.Files)-1]
+			if last.Name != "outcome" {
+				t.Fatalf("%s has no outcome", file)
 			}
-			if diff := cmp.Diff(string(archive.Files[1].Data), got); diff != "" {
+			if diff := cmp.Diff(string(last.Data), got); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -88,6 +93,34 @@ func fileInput(file string) plan.Input {
 		System:  []plan.Param{{Name: "BUILDNUMBER", Value: "20240229.1"}},
 		Classes: build.Classes,
 	}
+}
+
+// outcomeOf writes what becomes of a build file, and of those of its jobs.
+func outcomeOf(in plan.Input, files []txtar.File) string {
+	flow, ok, err := plan.ReadFlow(in)
+	if !ok {
+		return outcome(plan.New(in))
+	}
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var b strings.Builder
+	for _, w := range flow.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	for _, job := range flow.Jobs {
+		fmt.Fprintf(&b, "job: %q %s after %q skipped %v\n", job.Name, job.BuildRef, job.DependsOn, job.Skipped)
+		for _, file := range files {
+			if file.Name == job.BuildRef {
+				child := in
+				child.File, child.Flow = &plan.File{Path: file.Name, Data: file.Data}, &job.Context
+				for line := range strings.Lines(outcome(plan.New(child))) {
+					b.WriteString("  " + line)
+				}
+			}
+		}
+	}
+	return b.String()
 }
 
 // outcome writes a plan, or what is wrong, so that it can be read.

@@ -9,11 +9,12 @@ import (
 // Input is everything that a plan is made from.
 type Input struct {
 	Job     build.Config
-	File    *File    // the build file; nil for a job whose steps are its own
-	Params  []Param  // the build's: values given at the start over the job's defaults. They rank above those of the file
-	System  []Param  // set by the service; nobody can redefine them
-	Source  Source   // the job's repository, as far as it has one
-	Classes []string // of executors, upper case
+	File    *File        // the build file; nil for a job whose steps are its own
+	Params  []Param      // the build's: values given at the start over the job's defaults. They rank above those of the file
+	System  []Param      // set by the service; nobody can redefine them
+	Source  Source       // the job's repository, as far as it has one
+	Classes []string     // of executors, upper case
+	Flow    *FlowContext // of a build that is part of a flow; nil for one that stands alone
 }
 
 // File is a build file.
@@ -36,7 +37,7 @@ func (s Source) checkout() Checkout {
 	return Checkout{URL: s.URL, Branch: s.Branch, Tag: s.Tag, Commit: s.Commit}
 }
 
-// New makes the plan of a build. An error is of the type [Problems].
+// New makes the plan of a build of one task; [ReadFlow] reads a file that describes several. An error is of the type [Problems].
 func New(in Input) (Plan, error) {
 	if in.File == nil {
 		return planActions(in)
@@ -96,13 +97,14 @@ func (s *scope) resolve(name string, raw map[string]string, way []string, cycle 
 	})
 }
 
-// expand replaces the references in a text. What it does not know stays as it is.
-func (s *scope) expand(text string) string {
-	return replaceReferences(text, func(name string) (string, bool) {
-		value, ok := s.values[name]
-		return value, ok
-	})
+// value returns the final value of a parameter.
+func (s *scope) value(name string) (string, bool) {
+	value, ok := s.values[name]
+	return value, ok
 }
+
+// expand replaces the references in a text. What it does not know stays as it is.
+func (s *scope) expand(text string) string { return replaceReferences(text, s.value) }
 
 // env returns all parameters with their final values.
 func (s *scope) env() []Param {
