@@ -98,15 +98,14 @@ func (r *reader) flowRoot(n *yaml.Node) []FlowJob {
 // flows takes the jobs of the first entry whose condition holds. All entries are checked.
 func (r *reader) flows(flows entry) (taken []FlowJob) {
 	before, found := len(r.problems), false
-	list := r.list(flows.value, flows.path, "maps with the keys condition and jobs")
-	for i, n := range list {
+	for i, n := range r.list(flows.value, flows.path, "maps with the keys condition and jobs") {
 		jobs, holds := r.flow(at(n, index(flows.path, i)), true, nil)
 		if holds && !found {
 			taken, found = jobs, true
 		}
 	}
 	if !found && len(r.problems) == before {
-		r.report(flows.at, flows.path, "none of its %d entries has a condition that holds, so there is nothing to build", len(list))
+		r.report(flows.at, flows.path, "no entry has a condition that holds, so there is nothing to build")
 	}
 	return taken
 }

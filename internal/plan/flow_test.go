@@ -53,7 +53,7 @@ func TestInvalidFlow(t *testing.T) {
 		{"jobs beside buildflows", "version: 2.0\nbuildflows: [{condition: 'true', jobs: [" + one + "]}]\njobs: []\n", "b.yml:3:1: jobs: belongs below buildflow"},
 		{"a bad job beside buildflow", "version: 2.0\nbuildflow:\njobs: [{job: A}]\n", "jobs[0].build_ref: is missing"},
 		{"no condition", "version: 2.0\nbuildflows: [{jobs: [" + one + "]}]\n", "buildflows[0].condition: is missing"},
-		{"no condition holds", "version: 2.0\nbuildflows: [{condition: a == 1, jobs: [" + one + "]}]\n", "b.yml:2:1: buildflows: none of its 1 entries has a condition that holds, so there is nothing to build"},
+		{"no condition holds", "version: 2.0\nbuildflows: [{condition: a == 1, jobs: [" + one + "]}]\n", "b.yml:2:1: buildflows: no entry has a condition that holds, so there is nothing to build"},
 		{"an entry that is not used", "version: 2.0\nbuildflows:\n- {condition: 'true', jobs: [" + one + "]}\n- {condition: 'false', jobs: [{job: A}]}\n", "b.yml:4:31: buildflows[1].jobs[0].build_ref: is missing"},
 		{"a job's condition", jobs("{job: A, build_ref: a.yml, condition: a = 1}"), "buildflow.jobs[0].condition: the condition is not valid at character 3"},
 		{"a parameter of the service's", jobs("{job: A, build_ref: a.yml, params: [{name: COMMIT_ID}]}"), `buildflow.jobs[0].params[0].name: "COMMIT_ID" is set by the service`},
