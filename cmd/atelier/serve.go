@@ -42,15 +42,16 @@ func (f dataFlags) dir() (string, error) {
 // serverFlags are those of every command that runs a server.
 type serverFlags struct {
 	dataFlags        `embed:""`
-	Listen           string        `help:"Address to listen on; port 0 takes a free one." default:"127.0.0.1:8080"`
-	TLSCert          string        `name:"tls-cert" help:"Certificate in PEM, to serve HTTPS." placeholder:"FILE"`
-	TLSKey           string        `name:"tls-key" help:"Key of the certificate in PEM." placeholder:"FILE"`
-	TLSSelfSigned    bool          `name:"tls-self-signed" help:"Serve HTTPS with a certificate made in the data directory (tls/cert.pem)."`
-	FileRepositories []string      `help:"Directories below which repositories may be built by file:// addresses." placeholder:"DIR"`
-	Slots            int           `help:"Builds that run at a time (default: two for each processor)." placeholder:"N"`
-	TaskBuilds       int           `help:"Builds of one task that run at a time; 0 for no limit." placeholder:"N"`
-	TenantBuilds     int           `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
-	Classes          []string      `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
+	Listen           string   `help:"Address to listen on; port 0 takes a free one." default:"127.0.0.1:8080"`
+	TLSCert          string   `name:"tls-cert" help:"Certificate in PEM, to serve HTTPS." placeholder:"FILE"`
+	TLSKey           string   `name:"tls-key" help:"Key of the certificate in PEM." placeholder:"FILE"`
+	TLSSelfSigned    bool     `name:"tls-self-signed" help:"Serve HTTPS with a certificate made in the data directory (tls/cert.pem)."`
+	FileRepositories []string `help:"Directories below which repositories may be built by file:// addresses." placeholder:"DIR"`
+	Slots            int      `help:"Builds that run at a time (default: two for each processor)." placeholder:"N"`
+	TaskBuilds       int      `help:"Builds of one task that run at a time; 0 for no limit." placeholder:"N"`
+	TenantBuilds     int      `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
+	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
+	containerFlags   `embed:""`
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
@@ -99,7 +100,8 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		roots[i], err = filepath.Abs(root)
 		check(err == nil, "--file-repositories", "%v", err)
 	}
-	if len(errs) > 0 {
+	containers, wrong := f.containerFlags.config()
+	if errs = append(errs, wrong...); len(errs) > 0 {
 		return server.Config{}, errors.Join(errs...)
 	}
 	dir, err := f.dir()
@@ -107,6 +109,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
+		Containers:   containers,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

@@ -247,6 +247,14 @@ func (s *Service) WaitOf(ctx context.Context, record Record) (string, error) {
 	return standing.Wait(s.Limits).Text, err
 }
 
+// Flow returns the jobs of a flow in order, with their builds; none for a build that is not a flow.
+func (s *Service) Flow(ctx context.Context, actor Actor, id RecordID) ([]FlowJob, error) {
+	if _, err := s.RecordByID(ctx, actor, id); err != nil {
+		return nil, err
+	}
+	return s.Store.Flow(ctx, id)
+}
+
 // IsRunning reports whether a build of the job waits or runs.
 func (s *Service) IsRunning(ctx context.Context, actor Actor, id JobID) (bool, error) {
 	if _, err := s.job(ctx, actor, id, View); err != nil {

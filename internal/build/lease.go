@@ -22,6 +22,7 @@ type Progress struct {
 	Source *SourceInfo // what the build takes from the repository, once it is known
 	Begin  *Begin      // the build goes from Scheduled to Running
 	Steps  []Step      // as they now stand
+	Flow   []FlowJob   // with Begin: the build is a flow of these, none of which has begun
 	End    *End        // the build reaches a final state
 }
 

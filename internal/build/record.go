@@ -11,8 +11,10 @@ const StoppedMessage = "The build was stopped."
 // Record is what is kept of one build.
 type Record struct {
 	ID             RecordID
-	InfoID         string // key of the information row; clients see it as "id", no operation takes it
-	ParentID       RecordID
+	InfoID         string   // key of the information row; clients see it as "id", no operation takes it
+	ParentID       RecordID // of the flow that the build is part of; empty for most
+	Flow           bool     // runs nothing itself: it waits for its children
+	FlowJob        string   // of a child: its name in the flow
 	JobID          JobID
 	BuildProjectID BuildProjectID
 	ProjectID      ProjectID

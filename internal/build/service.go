@@ -48,6 +48,8 @@ type Store interface {
 	Records(ctx context.Context, q RecordQuery) ([]Record, int, error)
 	// Standing says where a queued build stands; any other is a fault.NotFound error.
 	Standing(ctx context.Context, id RecordID, now time.Time) (Standing, error)
+	// Flow returns the jobs of a flow in order, with their builds as they stand; none for a build that is not a flow.
+	Flow(ctx context.Context, id RecordID) ([]FlowJob, error)
 	// Steps returns the steps of a build in order; none for a build that never began.
 	Steps(ctx context.Context, id RecordID) ([]Step, error)
 }

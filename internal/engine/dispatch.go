@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sync"
 	"time"
 
 	"atelier/internal/build"
@@ -50,13 +51,16 @@ func (e *Engine) take() bool {
 	if r == nil {
 		return false
 	}
-	e.runs.Go(func() {
-		r.run()
-		e.forget(r)
+	r.leaveSlot = sync.OnceFunc(func() {
 		<-e.slots
 		if e.Limits != (build.Limits{}) {
 			e.Wake() // a limit may have kept the dispatcher from a build that is free to run now
 		}
+	})
+	e.runs.Go(func() {
+		defer r.leaveSlot()
+		r.run(r.perform)
+		e.forget(r)
 	})
 	return true
 }

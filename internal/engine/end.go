@@ -42,7 +42,7 @@ func (r *run) judge(err error) (build.End, fate) {
 		return build.End{State: build.Succeeded}, ends
 	case isStep:
 		return build.End{State: build.Failed, Error: step.text}, ends
-	case errors.Is(err, build.ErrLeaseLost), errors.Is(cause, errLeaseLost):
+	case errors.Is(err, build.ErrLeaseLost), errors.Is(err, errLeft), errors.Is(cause, errLeaseLost):
 		return build.End{}, isLost
 	case errors.Is(cause, errStopped):
 		return build.End{State: build.Aborted, Error: build.StoppedMessage}, ends

@@ -2,8 +2,9 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan, steps.go, which runs its steps, and end.go, which decides how it ends; lease.go keeps leases alive, lost.go ends
-// the builds that were lost, and wait.go tells the builds that wait what they wait for.
+// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself; flow.go, which follows the
+// children of a flow; and end.go, which decides how it ends. lease.go keeps leases alive, lost.go ends the builds that were lost,
+// and wait.go tells the builds that wait what they wait for.
 package engine
 
 import (
@@ -11,11 +12,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/executor"
 	"atelier/internal/logs"
@@ -49,6 +52,12 @@ type Queue interface {
 	Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error
 	// Steps returns the steps of a build.
 	Steps(ctx context.Context, id build.RecordID) ([]build.Step, error)
+	// Flow returns the jobs of a flow in order, with their builds as they stand.
+	Flow(ctx context.Context, id build.RecordID) ([]build.FlowJob, error)
+	// StartChild stores the build of a job of a flow under the flow's lease. A job that has a build already keeps it.
+	StartChild(ctx context.Context, flow build.Lease, child build.Record) error
+	// RequestStop ends a queued build, and marks one that an engine has. One that is over is a fault.Finished error.
+	RequestStop(ctx context.Context, id build.RecordID, by build.Actor, at time.Time) error
 	// JobConfig returns the configuration that a job had at a version.
 	JobConfig(ctx context.Context, id build.JobID, version int) (build.Config, error)
 }
@@ -59,15 +68,27 @@ type Sources interface {
 	ReadFile(ctx context.Context, url, commit, path string, limit int) ([]byte, error)
 }
 
+// Artifacts is the release repository.
+type Artifacts interface {
+	// Write stores the content of an upload, and returns it with all that is known then.
+	Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error)
+	// Publish makes what was written visible, in place of what stood at its address. It may be repeated. The error is
+	// [build.ErrLeaseLost] when the fence is old or the build is over.
+	Publish(ctx context.Context, a build.Artifact, fence int64) error
+	// Open opens the file at an address. The error is a fault.NotFound when there is none.
+	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
+}
+
 // Parts are what an [Engine] is made of. All are required, except where a default is given.
 type Parts struct {
-	Owner    string // names this engine in leases; the same after a restart
-	Queue    Queue
-	Executor executor.Executor
-	Sources  Sources
-	Sealer   build.Sealer
-	Logs     *logs.Store
-	Log      *slog.Logger
+	Owner     string // names this engine in leases; the same after a restart
+	Queue     Queue
+	Executor  executor.Executor
+	Sources   Sources
+	Artifacts Artifacts
+	Sealer    build.Sealer
+	Logs      *logs.Store
+	Log       *slog.Logger
 
 	Slots          int            // builds at a time; default twice the number of processors
 	Arch           string         // of the executor, X86 or ARM; default this machine's
@@ -100,9 +121,10 @@ type Engine struct {
 	// database says is this engine's has been forgotten. It is locked before mu.
 	leasing sync.Mutex
 
-	mu     sync.Mutex
-	active map[build.RecordID]*run
-	stops  map[build.RecordID]bool // asked to stop while a build was being leased, which may be it; nil at other times
+	mu        sync.Mutex
+	active    map[build.RecordID]*run
+	followers map[build.RecordID]chan<- struct{} // flows that want to know when a child has ended
+	stops     map[build.RecordID]bool            // asked to stop while a build was being leased, which may be it; nil at other times
 }
 
 // Why a build ends early, as the cause of its context.
@@ -139,11 +161,12 @@ func New(parts Parts) *Engine {
 		parts.Now = time.Now
 	}
 	e := &Engine{
-		Parts:  parts,
-		slots:  make(chan struct{}, parts.Slots),
-		wake:   make(chan struct{}, 1),
-		quit:   make(chan struct{}),
-		active: make(map[build.RecordID]*run),
+		Parts:     parts,
+		slots:     make(chan struct{}, parts.Slots),
+		wake:      make(chan struct{}, 1),
+		quit:      make(chan struct{}),
+		active:    make(map[build.RecordID]*run),
+		followers: make(map[build.RecordID]chan<- struct{}),
 	}
 	e.base, e.finish = context.WithCancel(context.Background())
 	e.work, e.kill = context.WithCancelCause(e.base)

@@ -57,6 +57,11 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 		return err // its owner is back, or somebody else was quicker
 	}
 	e.Log.Warn("a build was lost", "record", record.ID, "job", record.JobID, "number", record.Number, "state", record.State, "owner", owner)
+	if record.Flow {
+		e.resume(lease)
+		return nil
+	}
+	defer e.tell(record)
 	end := build.End{State: build.Failed, Error: lostMessage}
 	switch {
 	case !record.StopRequestedAt.IsZero():
@@ -109,6 +114,7 @@ func (e *Engine) endOldest(ctx context.Context) (ended bool, err error) {
 	if _, err := e.lastWords(lease.Record.ID, end.Error); err != nil { // which must not keep the build from ending
 		e.Log.Error("write the log of a build that waited too long", "record", lease.Record.ID, "error", err)
 	}
+	defer e.tell(lease.Record)
 	return true, e.Queue.Report(ctx, lease.Record.ID, lease.Fence, build.Progress{End: &end})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type prepared struct {
 	secrets []string
 	info    build.SourceInfo
 	plan    plan.Plan
+	flow    *plan.Flow // in place of the plan, when the build is one
 }
 
 // prepare finds out what a build is to do: its configuration, its commit, its plan, and how long it may run. Errors that a user
@@ -53,44 +55,63 @@ func (r *run) prepare() error {
 	if p.timeout, err = r.timeoutOf(p.config); err != nil {
 		return err
 	}
-	file, err := r.readSource(p)
+	in, err := r.readSource(p)
 	if err != nil {
 		return err
 	}
-	src, _ := p.config.Source()
-	p.plan, err = plan.New(plan.Input{
+	if in.Flow == nil {
+		flow, ok, err := plan.ReadFlow(in)
+		if err != nil {
+			return err
+		}
+		if ok {
+			p.flow = &flow
+			r.noteWarnings(flow.Warnings)
+			return nil
+		}
+	}
+	if p.plan, err = plan.New(in); err != nil {
+		return err
+	}
+	r.noteWarnings(p.plan.Warnings)
+	return r.checkResource(p.config, p.plan.Resource)
+}
+
+func (r *run) noteWarnings(warnings []string) {
+	for _, w := range warnings {
+		r.note(r.log.Warn, "%s", r.mask(w))
+	}
+}
+
+// readSource finds the commit to build, if the task has a repository, and reads the build file, if it is to have one. It returns
+// what the plan is made of.
+func (r *run) readSource(p *prepared) (plan.Input, error) {
+	src, ok := p.config.Source()
+	if !ok {
+		return r.input(p, src, nil), nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.PrepareTimeout)
+	defer cancel()
+	err := r.resolve(ctx, src, p)
+	in := r.input(p, src, nil)
+	if err == nil && r.record.ConfigKind == build.YAML {
+		in, err = r.readBuildFiles(ctx, src, p)
+	}
+	if err != nil && ctx.Err() != nil && r.ctx.Err() == nil {
+		err = fault.Wrap(err, fault.Unavailable, "The repository could not be read within %s.", r.PrepareTimeout)
+	}
+	return in, err
+}
+
+// input is what the plan is made of.
+func (r *run) input(p *prepared, src build.Source, file *plan.File) plan.Input {
+	return plan.Input{
 		Job: p.config, File: file, Params: p.params, System: r.systemParameters(p.info),
 		Source: plan.Source{
 			URL: src.URL, Branch: p.info.Branch, Tag: r.record.Tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
 		},
 		Classes: build.Classes,
-	})
-	if err != nil {
-		return err
 	}
-	for _, w := range p.plan.Warnings {
-		r.note(r.log.Warn, "%s", r.mask(w))
-	}
-	return r.checkResource(p.config, p.plan.Resource)
-}
-
-// readSource finds the commit to build, if the task has a repository, and reads the build file, if it is to have one.
-func (r *run) readSource(p *prepared) (*plan.File, error) {
-	src, ok := p.config.Source()
-	if !ok {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeout(r.ctx, r.PrepareTimeout)
-	defer cancel()
-	err := r.resolve(ctx, src, p)
-	var file *plan.File
-	if err == nil && r.record.ConfigKind == build.YAML {
-		file, err = r.readBuildFile(ctx, src, p)
-	}
-	if err != nil && ctx.Err() != nil && r.ctx.Err() == nil {
-		err = fault.Wrap(err, fault.Unavailable, "The repository could not be read within %s.", r.PrepareTimeout)
-	}
-	return file, err
 }
 
 // timeoutOf is how long a build of a job may run.
@@ -121,12 +142,14 @@ func (r *run) openParameters(p *prepared) error {
 // resolve finds the commit to build.
 func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error {
 	var ref source.Ref
-	switch r.record.RefKind {
-	case build.ByTag:
+	switch kind := r.record.RefKind; {
+	case r.record.Commit != "" && (r.record.ParentID != "" || r.record.Rerun): // the flow, or the first run, has found out
+		ref.Commit = r.record.Commit
+	case kind == build.ByTag:
 		if ref.Tag = r.record.Tag; ref.Tag == "" {
 			return fault.New(fault.Invalid, "The task builds a tag, but the build was started without one. Give scm.build_tag.")
 		}
-	case build.ByCommit:
+	case kind == build.ByCommit:
 		if ref.Commit = r.record.Commit; ref.Commit == "" {
 			return fault.New(fault.Invalid, "The task builds a commit, but the build was started without one. Give scm.build_commit_id.")
 		}
@@ -144,14 +167,35 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 	return nil
 }
 
-// readBuildFile reads the build file at the commit.
-func (r *run) readBuildFile(ctx context.Context, src build.Source, p *prepared) (*plan.File, error) {
+// readBuildFiles reads the build file at the commit. That of a flow's child is named by the flow's file, which is read first: only
+// that says what the child gets from the flow, and not all of it may be stored.
+func (r *run) readBuildFiles(ctx context.Context, src build.Source, p *prepared) (plan.Input, error) {
 	path := buildFilePath
 	for _, v := range p.params {
 		if v.Name == buildFileParameter && v.Value != "" {
 			path = v.Value
 		}
 	}
+	file, err := r.readBuildFile(ctx, src, p, path)
+	in := r.input(p, src, file)
+	if err != nil || r.record.ParentID == "" {
+		return in, err
+	}
+	flow, _, err := plan.ReadFlow(in)
+	if err != nil {
+		return in, err
+	}
+	i := slices.IndexFunc(flow.Jobs, func(j plan.FlowJob) bool { return j.Name == r.record.FlowJob })
+	if i < 0 {
+		return in, fmt.Errorf("the flow's file has no job %q any more", r.record.FlowJob)
+	}
+	in.Flow = &flow.Jobs[i].Context
+	in.File, err = r.readBuildFile(ctx, src, p, flow.Jobs[i].BuildRef)
+	return in, err
+}
+
+// readBuildFile reads one build file at the commit.
+func (r *run) readBuildFile(ctx context.Context, src build.Source, p *prepared, path string) (*plan.File, error) {
 	p.info.BuildFile = r.mask(path)
 	data, err := r.Sources.ReadFile(ctx, src.URL, p.info.Commit, path, maxBuildFile)
 	if err != nil {

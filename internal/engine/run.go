@@ -18,18 +18,20 @@ import (
 // run is one build on this engine.
 type run struct {
 	*Engine
-	record build.Record
-	lease  build.Lease
-	ctx    context.Context // ends when the build must, with the reason as its cause
-	cancel context.CancelCauseFunc
-	expiry *time.Timer  // ends the build before its lease runs out
-	server *slog.Logger // the server's log
+	record    build.Record
+	lease     build.Lease
+	ctx       context.Context // ends when the build must, with the reason as its cause
+	cancel    context.CancelCauseFunc
+	expiry    *time.Timer  // ends the build before its lease runs out
+	leaveSlot func()       // gives the slot back; a flow does so when it begins
+	server    *slog.Logger // the server's log
 
 	log    *logs.Log // the build's
 	masker *mask.Masker
 	what   prepared
 	needs  build.Needs // of an engine, when it turned out that this one cannot run the build
 	began  bool        // the database says that it runs
+	flow   bool        // and that it is a flow
 	limit  *time.Timer // ends the build when it has run too long; nil until it begins
 	steps  []build.Step
 	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
@@ -61,16 +63,18 @@ func (r *run) release() {
 
 // run takes the build from its lease to a final state, or back into the queue. Before that is stored, the log is complete and
 // nothing of the build is left on the executor.
-func (r *run) run() {
-	end, fate := r.judge(r.guarded(r.perform))
+func (r *run) run(perform func() error) {
+	end, fate := r.judge(r.guarded(perform))
 	err := r.guarded(func() error { return r.settle(&end, fate) })
 	switch {
+	case errors.Is(err, build.ErrLeaseLost) && r.flow && r.quitting(): // the next life goes on with it
 	case errors.Is(err, build.ErrLeaseLost):
 		r.server.Warn("the lease of a build was lost") // nothing of it is left here
 	case err != nil:
 		r.server.Error("store what became of a build", "state", end.State, "error", err)
 	case fate == ends:
 		r.Logs.Finished(r.record.ID)
+		r.tell(r.record)
 		r.server.Info("build ended", "state", end.State)
 	}
 }
@@ -98,7 +102,12 @@ func (r *run) perform() (err error) {
 	if err := r.prepare(); err != nil {
 		return err
 	}
-	session, err := r.Executor.Open(r.ctx, executor.Build{Record: string(r.record.ID), Resource: r.what.plan.Resource, Env: r.what.plan.Env})
+	if r.what.flow != nil {
+		return r.beginFlow()
+	}
+	session, err := r.Executor.Open(r.ctx, executor.Build{
+		Record: string(r.record.ID), Resource: r.what.plan.Resource, Images: imagesOf(r.what.plan.Steps), Env: r.what.plan.Env,
+	})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/executor"
+	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
 
@@ -20,10 +22,7 @@ const initialStage = "initial"
 
 // makeSteps notes the steps of the plan, which have not begun, behind the preparation, which is over.
 func (r *run) makeSteps() {
-	r.steps = []build.Step{{
-		RecordID: r.record.ID, ID: uuid.NewString(), Stage: initialStage, Name: "Preparation", State: build.StepSucceeded,
-		StartedAt: r.record.StartedAt, FinishedAt: moment(r.Now()), LogEnd: r.log.Size(),
-	}}
+	r.steps = []build.Step{r.preparation()}
 	for i, step := range r.what.plan.Steps {
 		r.steps = append(r.steps, build.Step{
 			RecordID: r.record.ID, Sequence: i + 1, ID: uuid.NewString(), Stage: "stage" + strconv.Itoa(i+1),
@@ -31,6 +30,24 @@ func (r *run) makeSteps() {
 		})
 	}
 	r.news = slices.Clone(r.steps)
+}
+
+// preparation is the step that is over when the others begin.
+func (r *run) preparation() build.Step {
+	return build.Step{
+		RecordID: r.record.ID, ID: uuid.NewString(), Stage: initialStage, Name: "Preparation", State: build.StepSucceeded,
+		StartedAt: r.record.StartedAt, FinishedAt: moment(r.Now()), LogEnd: r.log.Size(),
+	}
+}
+
+// imagesOf returns the images that steps ask for.
+func imagesOf(steps []plan.Step) (images []string) {
+	for _, step := range steps {
+		if step.Image != "" {
+			images = append(images, step.Image)
+		}
+	}
+	return images
 }
 
 // runSteps begins the build and runs its steps in order.
@@ -79,7 +96,7 @@ func (r *run) advance() error {
 func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (executor.Result, error) {
 	r.note(r.log.Info, "[%s] : The step begins.", s.Name)
 	out := r.log.Output(r.masker)
-	result, err := session.Run(r.ctx, step, out)
+	result, err := r.do(session, step, out)
 	err = errors.Join(err, out.Close())
 	s.FinishedAt = moment(r.Now())
 	took := s.FinishedAt.Sub(s.StartedAt)
@@ -103,6 +120,30 @@ func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (
 	}
 	s.LogEnd = r.log.Size()
 	return result, err
+}
+
+// do has the executor run a step, or does it here.
+func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (executor.Result, error) {
+	var err error
+	switch {
+	case step.Upload != nil:
+		err = r.upload(session, *step.Upload, out)
+	case step.Download != nil:
+		err = r.download(session, *step.Download, out)
+	default:
+		return session.Run(r.ctx, step, out)
+	}
+	why, public := fault.Public(err)
+	switch {
+	case err == nil:
+		return executor.Result{}, nil
+	case r.ctx.Err() != nil:
+		return executor.Result{}, context.Cause(r.ctx)
+	case !public:
+		return executor.Result{}, err
+	default:
+		return executor.Result{ExitCode: 1, Reason: why}, nil
+	}
 }
 
 // failureOf says in words how a step failed.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/engine"
 	"atelier/internal/executor"
@@ -33,6 +34,7 @@ type world struct {
 	store        *store.Store
 	logs         *logs.Store
 	logDir       string
+	artifacts    *artifact.Store
 	repositories string
 	sealer       *secret.Sealer
 	service      *build.Service
@@ -63,6 +65,12 @@ func newWorld(t *testing.T) *world {
 	if w.logs, err = logs.Open(w.logDir, logs.Config{Zone: time.UTC}); err != nil {
 		t.Fatal(err)
 	}
+	bucket, err := artifact.OpenDir(filepath.Join(t.TempDir(), "artifacts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.artifacts = artifact.New(bucket, w.store)
+	t.Cleanup(func() { _ = w.artifacts.Close() })
 	if w.sealer, err = secret.Open(filepath.Join(t.TempDir(), "key")); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +146,7 @@ func (w *world) parts(owner string) engine.Parts {
 		}
 	})
 	return engine.Parts{
-		Owner: owner, Queue: observed{w.store, &w.changed}, Executor: steps, Sources: git, Sealer: w.sealer, Logs: w.logs,
+		Owner: owner, Queue: observed{w.store, &w.changed}, Executor: steps, Sources: git, Artifacts: w.artifacts, Sealer: w.sealer, Logs: w.logs,
 		Log: slog.New(slog.NewTextHandler(&w.server, nil)), Zone: time.UTC, PollTime: time.Hour,
 	}
 }

@@ -17,8 +17,8 @@ type Executor interface {
 	// Workspace returns the directory that the code of a build is in, as its steps will see it. It makes nothing.
 	Workspace(record string) string
 
-	// Open prepares an empty workspace for a build. Variables that no process can have are a fault.Invalid error. A build is
-	// open at most once at a time.
+	// Open prepares an empty workspace for a build. Variables that no process can have are a fault.Invalid error, and so are
+	// images and resources that the executor does not know. A build is open at most once at a time.
 	Open(ctx context.Context, build Build) (Session, error)
 
 	// Recover ends whatever an earlier life of this executor left behind: processes, containers, workspaces.
@@ -30,12 +30,13 @@ type Executor interface {
 type Build struct {
 	Record   string // the record id, unique; it can name a directory
 	Resource plan.Resource
+	Images   []string     // that its steps ask for
 	Env      []plan.Param // of every step; of two with one name, the last counts
 }
 
 // Session is the place of one build on an executor. It is used by one goroutine at a time.
 type Session interface {
-	// Run runs one step and writes what it prints, as it comes, to out; nothing is written after Run has returned. The result
+	// Run runs one step, which is a checkout or a script, and writes what it prints, as it comes, to out; nothing is written after Run has returned. The result
 	// is the step's: also a repository that cannot be checked out is one, with the reason. An error means that the executor
 	// could not run the step, or lost it ([ErrLost]), or that out failed; the build should then be closed.
 	//
@@ -43,6 +44,9 @@ type Session interface {
 	// When ctx ends, so do all processes of the step, within [Grace] and a moment: they are asked first, and then made to. Run
 	// returns only when they are gone; it then returns ctx's cause.
 	Run(ctx context.Context, step plan.Step, out io.Writer) (Result, error)
+
+	// Files are those of the workspace, between two steps. They are read and written as a step would, except that no link leads out.
+	Files
 
 	// Close ends and removes everything that the build left on the executor, also after an error. It may be called again.
 	Close(ctx context.Context) error

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/iam"
 	"atelier/internal/logs"
@@ -20,14 +21,15 @@ import (
 
 // Parts are what the API is made of.
 type Parts struct {
-	Builds *build.Service
-	IAM    *iam.Service
-	Logs   *logs.Store
-	Epoch  func(context.Context) (int64, error) // moves on when what is cached may be wrong
-	Log    *slog.Logger
-	Zone   *time.Location // of the times that clients give and read without one
-	Now    func() time.Time
-	Region string
+	Builds    *build.Service
+	IAM       *iam.Service
+	Logs      *logs.Store
+	Artifacts *artifact.Store
+	Epoch     func(context.Context) (int64, error) // moves on when what is cached may be wrong
+	Log       *slog.Logger
+	Zone      *time.Location // of the times that clients give and read without one
+	Now       func() time.Time
+	Region    string
 
 	Closing <-chan struct{} // is closed when the server stops: streams, which would go on, end
 }
@@ -66,7 +68,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
-		a.historyOperations(), a.logOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.iamOperations(),
 	)
 }
 

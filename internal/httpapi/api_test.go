@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/iam"
 	"atelier/internal/logs"
@@ -59,6 +60,9 @@ func newFixture(tb testing.TB) *fixture {
 	must(err)
 	texts, err := logs.Open(filepath.Join(dir, "logs"), logs.Config{Zone: time.UTC})
 	must(err)
+	bucket, err := artifact.OpenDir(filepath.Join(dir, "artifacts"))
+	must(err)
+	tb.Cleanup(func() { _ = bucket.Close() })
 	users := iam.New(iam.Parts{Store: db, Sealer: sealer, Region: testRegion})
 	_, err = users.Bootstrap(ctx, "acme", "admin", "correct horse", testRegion)
 	must(err)
@@ -76,7 +80,7 @@ func newFixture(tb testing.TB) *fixture {
 		Builds: build.NewService(build.Parts{
 			Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,
 		}),
-		IAM: users, Logs: texts, Epoch: db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
+		IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db), Epoch: db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
 	}}
 	f.Handler = New(f.Parts)
 	f.job, err = f.Builds.CreateJob(ctx, build.Actor{UserID: admin.ID, UserName: "admin", DomainID: domain.ID}, build.ProjectID(project.ID),

@@ -12,6 +12,7 @@ func (a *API) buildOperations() []operation {
 	return []operation{
 		handle("RunJob", "POST /v3/jobs/build", outdated, "Start a build.", a.runJob),
 		handle("ExecuteJob", "POST /v1/job/execute", current, "Start a build.", a.executeJob),
+		handle("RerunBuild", "POST /v3/jobs/{job_id}/{build_no}/rerun", own, "Repeat a build: the same parameters and commit.", a.rerunBuild),
 		handle("StopBuildJob", "POST /v3/jobs/{job_id}/{build_no}/stop", outdated, "Stop a build.", a.stopBuildJob),
 		handle("StopJob", "POST /v3/jobs/stop", retiring, "Stop a build.", a.stopJob),
 		handle("StopTheJob", "POST /v1/job/{job_id}/stop", current, "Stop a build.", a.stopTheJob),
@@ -74,6 +75,11 @@ func clientToken(h http.Header) (string, error) {
 			longest, shorten(token), len(token))
 	}
 	return token, nil
+}
+
+func (a *API) rerunBuild(c call, in buildRequest) (any, error) {
+	record, err := a.Builds.Rerun(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
+	return startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
 }
 
 func (a *API) runJob(c call, in runRequest) (any, error) {

@@ -124,6 +124,8 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
 			a.Log.DebugContext(r.Context(), "a download ended early", "request_id", w.Header().Get(requestIDHeader), "error", err)
 			panic(http.ErrAbortHandler) // or the client would take what it has for the whole
 		}
+	case artifactFile:
+		v.serve(w, r)
 	case logEvents:
 		v.write(w, r)
 	default:

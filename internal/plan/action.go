@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"atelier/internal/build"
 	"atelier/internal/fault"
 )
 
@@ -37,27 +38,45 @@ func planActions(in Input) (Plan, error) {
 			problem("", "a task downloads its repository by itself; name another one in a build file")
 			continue
 		}
-		script, given, err := textProperty(step, "command")
-		switch text, _ := fault.Public(err); {
-		case err != nil:
-			problem("", text)
-		case !given:
-			problem(".properties.command", "is missing")
-		}
 		image, _, _ := textProperty(step, "image") // checked when the job was stored; no step depends on it
 		if image != "" && !strings.Contains(image, "/") {
 			image = catalogue + image
 		}
-		p.Steps = append(p.Steps, Step{
-			Keyword: act.keyword, Name: step.Name, Image: s.expand(image),
-			IgnoreFail: fmt.Sprint(step.Properties[ignoreFail]) == "true",
-			Script:     &Script{Command: s.expand(script)},
-		})
+		planned := Step{Keyword: act.keyword, Name: step.Name, Image: s.expand(image), IgnoreFail: fmt.Sprint(step.Properties[ignoreFail]) == "true"}
+		switch act.keyword {
+		case "upload_artifact":
+			planned.Upload = s.uploadAction(step, problem)
+		case "download_artifact":
+			planned.Download = s.downloadAction(step, problem)
+		case "docker":
+			if len(step.Properties) == 0 {
+				continue // valid, and nothing to do
+			}
+			planned.Script = s.scriptAction(step, problem)
+			for _, why := range dockerProblems(planned.Script.Command) {
+				problem(".properties.command", why)
+			}
+		default:
+			planned.Script = s.scriptAction(step, problem)
+		}
+		p.Steps = append(p.Steps, planned)
 	}
 	if err := problems.sorted(); err != nil {
 		return Plan{}, err
 	}
 	return p, nil
+}
+
+// scriptAction reads the command of an ACTION step.
+func (s *scope) scriptAction(step build.ActionStep, problem func(key, message string)) *Script {
+	script, given, err := textProperty(step, "command")
+	switch text, _ := fault.Public(err); {
+	case err != nil:
+		problem("", text)
+	case !given:
+		problem(".properties.command", "is missing")
+	}
+	return &Script{Command: s.expand(script)}
 }
 
 // ownCheckout is the step that puts the job's repository into the workspace as the job says.

@@ -24,6 +24,19 @@ func TestActions(t *testing.T) {
 		{ModuleID: "maven", Name: "switched off", Enable: &off},
 		{ModuleID: "local.codeci_action_go.action", Name: "Go", Properties: map[string]any{"command": "go build", "image": "registry.example.org/go:1", "ignore_fail": "no"}},
 		{ModuleID: "npm", Name: "npm", Properties: map[string]any{"command": "npm ci", "ignore_fail": true}},
+		{ModuleID: "devcloud2018.codeci_action_20018.action", Name: "Upload", Properties: map[string]any{
+			"file": "**/target/*.?ar", "buildVersion": "", "name": nil, "remainOriginPath": "FLAT", "uploadTool": "curl", "ignore_fail": "true",
+		}},
+		{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "${name}", "buildVersion": "${BUILDNUMBER}", "name": "x", "customUploadPath": "/app"}},
+		{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "x", "customUploadPath": "app/1.0.0"}},
+		{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "x", "buildVersion": "2.1"}},
+		{ModuleID: "download_artifact", Name: "Download", Properties: map[string]any{"url": "/p/${name}/x"}},
+		{ModuleID: "devcloud2018.codeci_action_20035.action", Name: "Nothing to do"},
+		{ModuleID: "docker", Name: "Docker", Properties: map[string]any{"command": "docker pull ${name}"}},
+		{ModuleID: "devcloud2018.codeci_action_20043.action", Name: "Maven", Properties: map[string]any{
+			"command": "mvn package", "settingMode": "auto", "userPublicRepositories": []any{}, "pomMode": "no", "cacheOption": "cached", "deal": "notDeal", "ignoreTest": false,
+			"releaseArtifact": map[string]any{"displayName": "", "value": ""},
+		}},
 	}
 	want := `env: name="world"
 env: BUILDNUMBER="20240229.1"
@@ -35,6 +48,20 @@ step: go "Go" image registry.example.org/go:1
   | go build
 step: npm "npm" image cloudbuild@nodejs may fail
   | npm ci
+step: upload_artifact "Upload" may fail
+  {Pattern:**/target/*.?ar Version: Name:}
+step: upload_artifact "Upload"
+  {Pattern:world Version:app/20240229.1 Name:x}
+step: upload_artifact "Upload"
+  {Pattern:x Version:app/1.0.0 Name:}
+step: upload_artifact "Upload"
+  {Pattern:x Version:2.1 Name:}
+step: download_artifact "Download"
+  {URL:/p/world/x}
+step: docker "Docker"
+  | docker pull world
+step: maven "Maven"
+  | mvn package
 `
 	want = strings.Replace(want, " image cloudbuild@nodejs", "", 1)
 	if diff := cmp.Diff(want, outcome(plan.New(in))); diff != "" {
@@ -49,17 +76,32 @@ func TestActionProblems(t *testing.T) {
 	in.Params = []plan.Param{{Name: "loop", Value: "${loop}"}}
 	in.Job.Steps = []build.ActionStep{
 		{ModuleID: "unknown", Name: "a"},
-		{ModuleID: "maven", Name: "b", Properties: map[string]any{"command": "mvn"}},
+		{ModuleID: "build_image", Name: "b", Properties: map[string]any{"organization": "o"}},
 		{ModuleID: "sh", Name: "c"},
 		{ModuleID: "sh", Name: "d", Properties: map[string]any{"command": 1}},
 		{ModuleID: "checkout", Name: "e"},
+		{ModuleID: "upload_artifact", Name: "f", Properties: map[string]any{"buildVersion": 1}},
+		{ModuleID: "upload_artifact", Name: "g", Properties: map[string]any{"file": "/x", "customUploadPath": "../x", "name": ".."}},
+		{ModuleID: "upload_artifact", Name: "h", Properties: map[string]any{"file": "x", "buildVersion": "a//b"}},
+		{ModuleID: "download_artifact", Name: "i"},
+		{ModuleID: "download_artifact", Name: "j", Properties: map[string]any{"url": "file:///x"}},
+		{ModuleID: "docker", Name: "k", Properties: map[string]any{"command": "docker pull a\ndocker exec b"}},
 	}
 	want := `parameters: the value of "loop" refers to itself, or through more than 10 others: loop → loop
 steps[0].module_id: found "unknown", which this version does not know
-steps[1]: this version cannot run maven steps yet; an sh step can do the same with the tools of the machine
+steps[1]: this version cannot run build_image steps yet; an sh step can do the same with the tools of the machine
 steps[2].properties.command: is missing
 steps[3]: properties.command: must be a text, found "1"
 steps[4]: a task downloads its repository by itself; name another one in a build file
+steps[5]: properties.buildVersion: must be a text, found "1"
+steps[5].properties.file: is missing
+steps[6].properties.file: must be relative to the workspace, without a slash at its beginning, found "/x"
+steps[6].properties.customUploadPath: must be names with / between them, without . and .. and control characters, found "../x"
+steps[6].properties.name: must be a name without / and control characters, and not . or .., found ".."
+steps[7].properties.buildVersion: must be names with / between them, without . and .. and control characters, found "a//b"
+steps[8].properties.url: is missing
+steps[9].properties.url: must be an address in the release repository, such as https://<host>/<project id>/<version>/<name>, found "file:///x"
+steps[10].properties.command: line 2: "docker exec b" is not allowed; allowed are docker build, tag, push, pull, login, logout, save
 `
 	if diff := cmp.Diff(want, outcome(plan.New(in))); diff != "" {
 		t.Error(diff)
@@ -86,8 +128,10 @@ func TestCheckStep(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	for _, property := range []string{"command", "image"} {
-		err := plan.Steps{}.CheckStep(build.ActionStep{ModuleID: "sh", Properties: map[string]any{property: []any{"x"}}})
+	for property, module := range map[string]string{
+		"command": "sh", "image": "sh", "file": "upload_artifact", "customUploadPath": "upload_artifact", "url": "download_artifact",
+	} {
+		err := plan.Steps{}.CheckStep(build.ActionStep{ModuleID: module, Properties: map[string]any{property: []any{"x"}}})
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "properties."+property+": must be a text") {
 			t.Errorf("%s: %v", property, err)
 		}

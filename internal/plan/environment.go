@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// environment reads env or envs: where the build runs. What the file of a flow's job leaves open, the flow's says.
+// environment reads env or envs: where the build runs.
 func (r *reader) environment(keys map[string]entry) {
 	one, hasOne := keys["env"]
 	many, hasMany := keys["envs"]
@@ -68,7 +68,7 @@ func (r *reader) condition(e entry) bool {
 	if !ok {
 		return false
 	}
-	holds, err := evaluate(raw, r.scope.value)
+	holds, err := evaluate(raw, func(name string) string { return r.scope.values[name] })
 	if err != nil {
 		r.report(e.value, e.path, "%s", err)
 	}

@@ -13,7 +13,7 @@ import (
 type reader struct {
 	document
 	in    Input
-	own   []Param // of the file, as they stand there
+	own   []Param // the file's parameters, as they stand there
 	scope scope
 	plan  Plan
 }
@@ -35,49 +35,46 @@ func (r *reader) warn(format string, n *yaml.Node, path string) {
 	r.plan.Warnings = append(r.plan.Warnings, p.String())
 }
 
-// root reads a file that describes one task.
+// root reads a file with one task.
 func (r *reader) root(n *yaml.Node) {
 	keys, ok := r.top(n)
 	if !ok {
 		return
 	}
 	steps, has := keys["steps"]
-	for _, key := range flowKeys {
-		e, found := keys[key]
+	for _, flow := range flowKeys {
+		e, found := keys[flow]
 		switch {
-		case !found:
-			continue
-		case has:
-			r.report(e.at, key, besideSteps)
-		case r.in.Flow != nil:
-			r.report(e.at, key, "the file belongs to a job of a flow and cannot be a flow itself; write the jobs into the flow's own file")
-		default:
-			r.report(e.at, key, "this version cannot run files with several tasks yet")
+		case found && has:
+			r.report(e.at, flow, "stands beside steps; a file describes either one task or several")
+		case found && r.in.Flow != nil:
+			r.report(e.at, flow, "the build file of a flow's job cannot be a flow itself; flows have one level")
+		case found:
+			r.report(e.at, flow, "the file describes several tasks, and not one")
 		}
+		if found {
+			return
+		}
+	}
+	if !has {
+		r.report(n, "steps", "is missing")
 		return
 	}
-	switch {
-	case has:
-		r.steps(steps)
-	case valueOf(n, "build_flow") == nil && valueOf(n, "build_jobs") == nil: // meant as a flow, and reported
-		r.report(n, "steps", "is missing")
-	}
+	r.steps(steps)
 }
 
-const besideSteps = "stands beside steps; a file describes either one task or several"
-
-// top reads what every file has at its top level and returns the entries there. The parameters come first, since every other
-// value may refer to them. What is no map is reported, and false.
-func (r *reader) top(n *yaml.Node) (keys map[string]entry, ok bool) {
+// top reads what the files of one and of several tasks share. The parameters come first, since every other value may refer to
+// them. It returns the keys of the top level; false when there are none, which is reported.
+func (r *reader) top(n *yaml.Node) (map[string]entry, bool) {
 	r.recognise(n)
-	keys = make(map[string]entry)
+	keys := make(map[string]entry)
 	entries := r.mapping(n, "", "a map with the keys version and steps")
 	if len(entries) == 0 && len(r.problems) > 0 {
-		return nil, false
+		return keys, false
 	}
 	for _, e := range entries {
 		if !slices.Contains(topKeys, e.key) {
-			r.unknownKey(e, topKeys)
+			r.unknown(e, topKeys)
 			continue
 		}
 		keys[e.key] = e
@@ -109,11 +106,7 @@ func (r *reader) parameters(keys map[string]entry) {
 	} else {
 		e.at = &yaml.Node{Line: 1, Column: 1}
 	}
-	file := r.own
-	if flow := r.in.Flow; flow != nil {
-		file = slices.Concat(flow.FlowParams, flow.JobParams, r.own) // the last one counts
-	}
-	r.scope = newScope(file, r.in.Params, r.in.System, func(name string, way []string) {
+	r.scope = newScope(slices.Concat(r.in.Flow.params(), r.own), r.in.Params, r.in.System, func(name string, way []string) {
 		r.report(e.at, "params", "%s", cycleMessage(name, way))
 	})
 	r.plan.Env = r.scope.env()

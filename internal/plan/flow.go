@@ -6,13 +6,11 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
-
-	"atelier/internal/build"
 )
 
 // Flow is a build file with several tasks: each is a build of its own, with a build file of its own.
 type Flow struct {
-	Jobs     []FlowJob // each comes after those that it depends on; otherwise in the order of the file
+	Jobs     []FlowJob // each comes after those that it depends on, otherwise in the order of the file
 	Warnings []string
 }
 
@@ -21,238 +19,273 @@ type FlowJob struct {
 	Name      string
 	DependsOn []string
 	BuildRef  string // path of its build file in the repository
-	Skipped   bool   // its condition does not hold; who depends on it need not wait
+	Line      int    // where that is named
+	Column    int
+	Skipped   bool // its condition does not hold; those that depend on it need not wait
 	Context   FlowContext
-	At        Problem // the place of its build_ref, without a message: for who finds that there is no such file
 }
 
-// FlowContext is what a flow gives to the build file of one of its jobs. References to parameters of the flow are replaced in it;
-// what else its values refer to, the job's file may define.
+// FlowContext is what a flow gives to the build file of one of its jobs.
 type FlowContext struct {
-	JobParams  []Param  // of the job's entry: they rank below those of its build file
-	FlowParams []Param  // of the flow file: they rank lowest
-	Resource   Resource // for a job whose build file says none
+	Job      []Param  // of the job's entry: the child file's own ones rank above them
+	Flow     []Param  // of the flow's file: they rank lowest
+	Resource Resource // for a child whose file says none
 }
 
-// flowKeys are the keys of the top level that make a file a flow.
-var flowKeys = []string{"buildflow", "buildflows", "jobs"}
+// params returns the parameters that rank below those of the child's file, the lowest first.
+func (c *FlowContext) params() []Param {
+	if c == nil {
+		return nil
+	}
+	return slices.Concat(c.Flow, c.Job)
+}
 
-// maxJobs is how many jobs a flow may have: each of them is a build.
-const maxJobs = 100
-
-// ReadFlow reads a build file that describes several tasks. It returns false, and no error, when there is no file, or when it describes
-// only one task or cannot be read at all: [New] says what is wrong with such a file. An error is of the type [Problems].
+// ReadFlow reads a build file that describes several tasks. False, and no error, when the input has no such file. An error is of
+// the type [Problems].
 func ReadFlow(in Input) (flow Flow, ok bool, err error) {
 	if in.File == nil {
 		return Flow{}, false, nil
 	}
 	r := &reader{document: document{file: in.File.Path}, in: in}
 	root := r.parse(in.File.Data)
-	if !slices.ContainsFunc(flowKeys, func(key string) bool { return valueOf(root, key) != nil }) {
-		return Flow{}, false, nil
+	if root == nil || !slices.ContainsFunc(flowKeys, func(key string) bool { return valueOf(root, key) != nil }) {
+		return Flow{}, false, nil // what else may be wrong with it, New says
 	}
-	jobs := r.flowRoot(root)
+	jobs := r.flow(root)
 	if err := r.problems.sorted(); err != nil {
 		return Flow{}, true, err
 	}
 	return Flow{Jobs: jobs, Warnings: r.plan.Warnings}, true, nil
 }
 
-// flowRoot reads a file that describes several tasks.
-func (r *reader) flowRoot(n *yaml.Node) []FlowJob {
-	keys, ok := r.top(n)
-	if !ok {
-		return nil
-	}
+// flowKeys are the keys of the top level that make a file a flow.
+var flowKeys = []string{"buildflow", "buildflows", "jobs"}
+
+// flow reads the whole file, and returns the jobs that are to run.
+func (r *reader) flow(root *yaml.Node) []FlowJob {
+	keys, _ := r.top(root)
 	one, hasOne := keys["buildflow"]
 	many, hasMany := keys["buildflows"]
-	beside, hasBeside := keys["jobs"]
-	_, hasSteps := keys["steps"]
-	for _, key := range flowKeys {
-		if e, found := keys[key]; found && hasSteps {
-			r.report(e.at, key, besideSteps)
-			break
-		}
+	outside, hasOutside := keys["jobs"]
+	if e, has := keys["steps"]; has {
+		r.report(e.at, "steps", "stands beside %s; a file describes either one task or several", r.flowKey(keys))
 	}
-	switch {
-	case hasOne && hasMany:
+	if hasOutside && !hasOne {
+		r.report(outside.at, "jobs", "stands alone; write it below buildflow")
+	}
+	if hasOne && hasMany {
 		r.report(many.at, "buildflows", "stands beside buildflow; use one of them")
-	case hasBeside && !hasOne:
-		r.report(beside.at, "jobs", "belongs below buildflow")
 	}
 	var jobs []FlowJob
+	if hasOne {
+		jobs = r.oneFlow(one, outside, hasOutside)
+	}
 	if hasMany {
 		jobs = r.flows(many)
 	}
-	switch {
-	case hasOne && hasBeside:
-		jobs, _ = r.flow(one, false, &beside)
-	case hasOne:
-		jobs, _ = r.flow(one, false, nil)
-	case hasBeside:
-		r.jobs(beside)
+	for i := range jobs {
+		jobs[i].Context.Flow, jobs[i].Context.Resource = r.own, r.plan.Resource
 	}
 	return jobs
 }
 
-// flows takes the jobs of the first entry whose condition holds. All entries are checked.
-func (r *reader) flows(flows entry) (taken []FlowJob) {
-	before, found := len(r.problems), false
+// flowKey is the key by which the file is one of several tasks.
+func (r *reader) flowKey(keys map[string]entry) string {
+	i := slices.IndexFunc(flowKeys, func(key string) bool { _, has := keys[key]; return has })
+	return flowKeys[i]
+}
+
+// oneFlow reads buildflow. Its jobs may stand beside it instead of below.
+func (r *reader) oneFlow(flow, outside entry, hasOutside bool) []FlowJob {
+	var entries []entry
+	if !isNull(r.follow(flow.value)) || !hasOutside {
+		entries = r.mapping(flow.value, flow.path, "a map with the key jobs")
+	}
+	if !hasOutside {
+		return r.jobsOf(flow, entries, []string{"strategy", "jobs"})
+	}
+	for _, e := range entries {
+		switch e.key {
+		case "strategy":
+			r.strategy(e)
+		case "jobs":
+			r.report(outside.at, "jobs", "stands beside buildflow, which has jobs of its own")
+		default:
+			r.flowEntry(e, []string{"strategy", "jobs"})
+		}
+	}
+	return r.jobs(outside)
+}
+
+// flows reads buildflows, and returns the jobs of the first entry whose condition holds. All entries are checked.
+func (r *reader) flows(flows entry) []FlowJob {
+	var taken []FlowJob
+	found, conditions := false, true
 	for i, n := range r.list(flows.value, flows.path, "maps with the keys condition and jobs") {
-		jobs, holds := r.flow(at(n, index(flows.path, i)), true, nil)
+		path := index(flows.path, i)
+		entries := r.mapping(n, path, "a map with the keys condition and jobs")
+		holds := false
+		if c := slices.IndexFunc(entries, func(e entry) bool { return e.key == "condition" }); c >= 0 {
+			before := len(r.problems)
+			holds = r.condition(entries[c])
+			conditions = conditions && len(r.problems) == before
+			entries = slices.Delete(entries, c, c+1)
+		} else {
+			conditions = false
+			r.report(n, path+".condition", "is missing")
+		}
+		jobs := r.jobsOf(at(n, path), entries, []string{"condition", "strategy", "jobs"})
 		if holds && !found {
 			taken, found = jobs, true
 		}
 	}
-	if !found && len(r.problems) == before {
-		r.report(flows.at, flows.path, "no entry has a condition that holds, so there is nothing to build")
+	if !found && conditions {
+		r.report(flows.at, flows.path, "none of the conditions holds, so there is nothing to build")
 	}
 	return taken
 }
 
-// flow reads one graph of jobs, with a condition or without. The jobs may also stand beside it.
-func (r *reader) flow(flow entry, conditional bool, beside *entry) (jobs []FlowJob, holds bool) {
-	known := []string{"strategy", "jobs"}
-	if conditional {
-		known = []string{"condition", "strategy", "jobs"}
-	}
-	n := r.follow(flow.value)
-	if isNull(n) && beside != nil {
-		return r.jobs(*beside), true
-	}
-	if n.Kind != yaml.MappingNode {
-		r.mapping(n, flow.path, "a map with the keys "+strings.Join(known, ", ")) // reports it
-		return nil, false
-	}
-	given := make(map[string]bool)
-	for _, e := range r.mapping(n, flow.path, "a map") {
-		given[e.key] = true
-		switch {
-		case e.key == "condition" && conditional:
-			holds = r.condition(e)
-		case e.key == "strategy":
+// jobsOf reads the strategy and the jobs of a flow.
+func (r *reader) jobsOf(flow entry, entries []entry, known []string) []FlowJob {
+	var jobs []FlowJob
+	has := false
+	for _, e := range entries {
+		switch e.key {
+		case "strategy":
 			r.strategy(e)
-		case e.key == "jobs" && beside != nil:
-			r.report(beside.at, beside.path, "stands beside a buildflow that has jobs of its own")
-		case e.key == "jobs":
-			jobs = r.jobs(e)
-		case e.key == "jobs_resolver":
-			r.report(e.at, e.path, "is not supported; list the jobs below jobs")
+		case "jobs":
+			jobs, has = r.jobs(e), true
 		default:
-			r.unknownKey(e, known)
+			r.flowEntry(e, known)
 		}
 	}
-	if conditional && !given["condition"] {
-		r.report(n, flow.path+".condition", "is missing")
+	if !has && r.follow(flow.value).Kind == yaml.MappingNode {
+		r.report(flow.at, flow.path+".jobs", "is missing")
 	}
-	switch {
-	case given["jobs"]:
-	case beside != nil:
-		jobs = r.jobs(*beside)
-	case !given["jobs_resolver"] && !given["build_jobs"]:
-		r.report(n, flow.path+".jobs", "is missing")
-	}
-	return jobs, holds
+	return jobs
 }
 
-// strategy checks how the jobs are to be started. Nothing follows from it: a job that waits for others has no executor here, so
-// that both strategies are one.
+// flowEntry reports a key that a flow cannot have.
+func (r *reader) flowEntry(e entry, known []string) {
+	if e.key == "jobs_resolver" {
+		r.report(e.at, e.path, "jobs that a program works out are not supported; list them below jobs")
+		return
+	}
+	r.unknown(e, known)
+}
+
+// strategy checks the strategy. Both mean the same here: a job is queued when those that it depends on have succeeded.
 func (r *reader) strategy(e entry) {
-	if s, ok := r.expanded(e); ok && s != "" && s != "eager" && s != "lazy" {
-		r.report(e.value, e.path, "must be eager or lazy, found %s", shown(s))
+	if s, ok := r.expanded(e); ok && s != "lazy" && s != "eager" {
+		r.report(e.value, e.path, "must be lazy or eager, found %s", shown(s))
 	}
 }
 
-// flowJob is a job with the places of the names in it.
-type flowJob struct {
+// jobEntry is a job as it stands in the file.
+type jobEntry struct {
 	FlowJob
-	name  entry
-	needs []entry // their keys are names of jobs
-}
-
-func (r *reader) jobs(list entry) []FlowJob {
-	before := len(r.problems)
-	nodes := r.list(list.value, list.path, "jobs")
-	switch {
-	case len(nodes) > maxJobs:
-		r.report(list.at, list.path, "has %d jobs, at most %d are allowed", len(nodes), maxJobs)
-		return nil
-	case len(nodes) == 0 && len(r.problems) == before:
-		r.report(list.at, list.path, "has no jobs")
-	}
-	context := FlowContext{FlowParams: r.expandedParams(r.own), Resource: r.plan.Resource}
-	jobs := make([]flowJob, len(nodes))
-	for i, n := range nodes {
-		jobs[i] = r.job(at(n, index(list.path, i)), context)
-	}
-	return r.ordered(jobs)
+	at    *yaml.Node
+	path  string
+	needs []entry // the elements of depends_on
 }
 
 var jobKeys = []string{"job", "build_ref", "depends_on", "params", "condition"}
 
-func (r *reader) job(item entry, context FlowContext) flowJob {
-	j := flowJob{FlowJob: FlowJob{Context: context}}
-	n := r.follow(item.value)
-	if n.Kind != yaml.MappingNode {
-		r.mapping(n, item.path, "a map with the keys job and build_ref") // reports it
-		return j
+// jobs reads a list of jobs, and returns them in an order in which each comes after those that it depends on.
+func (r *reader) jobs(list entry) []FlowJob {
+	nodes := r.list(list.value, list.path, "jobs")
+	if kind := r.follow(list.value).Kind; len(nodes) == 0 && (kind == yaml.SequenceNode || isNull(list.value)) {
+		r.report(list.at, list.path, "has no jobs")
 	}
-	given := make(map[string]bool)
-	for _, e := range r.mapping(n, item.path, "a map") {
-		given[e.key] = true
+	var jobs []jobEntry
+	lines := make(map[string]int)
+	sound := true
+	for i, n := range nodes {
+		j := r.job(n, index(list.path, i))
+		switch line, twice := lines[j.Name]; {
+		case j.Name == "":
+			sound = false // reported
+		case twice:
+			sound = false
+			r.report(n, j.path+".job", "there are two jobs with the name %s, the first in line %d", shown(j.Name), line)
+		default:
+			lines[j.Name] = n.Line
+			jobs = append(jobs, j)
+		}
+	}
+	return r.inOrder(jobs, sound)
+}
+
+func (r *reader) job(n *yaml.Node, path string) jobEntry {
+	j := jobEntry{at: n, path: path}
+	entries := r.mapping(n, path, "a map with the keys "+strings.Join(jobKeys, ", "))
+	has := make(map[string]bool)
+	for _, e := range entries {
+		has[e.key] = true
 		switch e.key {
 		case "job":
-			r.jobName(e, &j)
+			j.Name, has["job"] = r.jobName(e)
 		case "build_ref":
-			j.BuildRef = r.buildRef(e)
-			j.At = Problem{File: r.file, Line: e.value.Line, Column: e.value.Column, Path: e.path}
+			j.BuildRef, j.Line, j.Column = r.buildRef(e), e.value.Line, e.value.Column
 		case "depends_on":
 			j.needs = r.dependsOn(e)
 		case "params":
-			j.Context.JobParams = r.expandedParams(r.paramList(e))
+			for _, p := range r.paramList(e) {
+				j.Context.Job = append(j.Context.Job, Param{Name: p.Name, Value: r.scope.expand(p.Value)})
+			}
 		case "condition":
 			j.Skipped = !r.condition(e)
 		default:
-			r.unknownKey(e, jobKeys)
+			r.unknown(e, jobKeys)
 		}
 	}
-	for _, key := range []string{"job", "build_ref"} {
-		if !given[key] && (key != "build_ref" || !given["build_execute"]) {
-			r.report(n, item.path+"."+key, "is missing")
+	if r.follow(n).Kind == yaml.MappingNode {
+		for _, key := range []string{"job", "build_ref"} {
+			if !has[key] {
+				r.report(n, join(path, key), "is missing")
+			}
 		}
 	}
 	return j
 }
 
-// expandedParams replaces references to what the flow knows. Others stay: they may be to parameters of the job's file.
-func (r *reader) expandedParams(params []Param) []Param {
-	out := slices.Clone(params)
-	for i := range out {
-		out[i].Value = r.scope.expand(out[i].Value)
-	}
-	return out
-}
-
-// jobName reads the name of a job, in which no references are replaced: other jobs use it as it stands.
-func (r *reader) jobName(e entry, j *flowJob) {
+// jobName returns the name of a job; false when there is none, which is not reported yet.
+func (r *reader) jobName(e entry) (string, bool) {
+	const longest = 128
 	name, ok := r.scalar(e.value, e.path)
-	if !ok {
-		return
+	if n := len([]rune(name)); n > longest {
+		r.report(e.value, e.path, "has %d characters, at most %d are allowed", n, longest)
 	}
-	j.Name, j.name = name, e
-	if why := build.CheckStepName(name); why != "" {
-		r.report(e.value, e.path, "%s", why)
-	}
+	return name, !ok || name != ""
 }
 
-// dependsOn reads the names of other jobs: a list, or one name alone.
+// buildRef returns the path of a job's build file.
+func (r *reader) buildRef(e entry) string {
+	file, ok := r.expanded(e)
+	clean := path.Clean(file)
+	switch {
+	case !ok:
+	case file == "":
+		r.report(e.value, e.path, "is empty; it is the path of the job's build file in the repository")
+	case path.IsAbs(file), clean == ".", clean == "..", strings.HasPrefix(clean, "../"), strings.ContainsAny(file, "\\\x00\n"):
+		r.report(e.value, e.path, "must be the path of a file in the repository, counted from its root, found %s", shown(file))
+	}
+	return clean
+}
+
+// dependsOn returns the names of a list; one name may stand without one.
 func (r *reader) dependsOn(e entry) []entry {
-	if n := r.follow(e.value); n.Kind == yaml.ScalarNode && !isNull(n) {
-		return []entry{{key: n.Value, at: e.at, value: n, path: e.path}}
+	nodes := []*yaml.Node{e.value}
+	single := r.follow(e.value).Kind == yaml.ScalarNode && !isNull(e.value)
+	if !single {
+		nodes = r.list(e.value, e.path, "names of jobs")
 	}
 	var names []entry
-	for i, n := range r.list(e.value, e.path, "job names") {
-		path := index(e.path, i)
+	for i, n := range nodes {
+		path := e.path
+		if !single {
+			path = index(e.path, i)
+		}
 		if name, ok := r.scalar(n, path); ok {
 			names = append(names, entry{key: name, at: n, value: n, path: path})
 		}
@@ -260,37 +293,60 @@ func (r *reader) dependsOn(e entry) []entry {
 	return names
 }
 
-// buildRef reads the path of a job's build file, which is one of the same repository.
-func (r *reader) buildRef(e entry) string {
-	raw, ok := r.expanded(e)
-	if !ok {
-		return ""
+// inOrder checks what the jobs depend on, and returns them in an order in which they can run. When not all jobs could be read,
+// the names of the others are not known.
+func (r *reader) inOrder(jobs []jobEntry, sound bool) []FlowJob {
+	var names []string
+	for _, j := range jobs {
+		names = append(names, j.Name)
 	}
-	ref := path.Clean(raw)
-	switch {
-	case raw == "":
-		r.report(e.at, e.path, "is empty; it names the build file of the job")
-	case path.IsAbs(ref) || ref == "." || ref == ".." || strings.HasPrefix(ref, "../") || strings.ContainsAny(raw, "\\\x00"):
-		r.report(e.value, e.path, "must be the path of a file in the repository, counted from its root, found %s", shown(raw))
+	for i := range jobs {
+		j := &jobs[i]
+		for _, need := range j.needs {
+			switch {
+			case need.key == j.Name:
+				r.report(need.at, need.path, "the job %s depends on itself", shown(j.Name))
+			case slices.Contains(j.DependsOn, need.key):
+				r.report(need.at, need.path, "%s stands twice", shown(need.key))
+			case slices.Contains(names, need.key):
+				j.DependsOn = append(j.DependsOn, need.key)
+			case sound:
+				r.report(need.at, need.path, "there is no job %s%s; there are: %s", shown(need.key), suggestion(need.key, names), strings.Join(names, ", "))
+			}
+		}
 	}
-	return ref
+	var order []FlowJob
+	done := make(map[string]bool)
+	for {
+		i := slices.IndexFunc(jobs, func(j jobEntry) bool {
+			return !done[j.Name] && !slices.ContainsFunc(j.DependsOn, func(name string) bool { return !done[name] })
+		})
+		if i < 0 {
+			break
+		}
+		done[jobs[i].Name] = true
+		order = append(order, jobs[i].FlowJob)
+	}
+	if len(order) < len(jobs) {
+		way := circle(jobs, done)
+		i := slices.Index(names, way[0])
+		r.report(jobs[i].at, jobs[i].path+".depends_on", "the jobs wait for each other: %s", strings.Join(way, " → "))
+	}
+	return order
 }
 
-// unknownKey reports a key that is not among the known ones, with what it is called here when it is another product's.
-func (r *reader) unknownKey(e entry, known []string) {
-	if advice := elsewhere[e.key]; advice != "" {
-		r.report(e.at, e.path, "is not known; %s", advice)
-		return
+// circle returns the names of jobs that depend on each other, the first again at the end. Every job that is not done leads to some.
+func circle(jobs []jobEntry, done map[string]bool) []string {
+	var way []string
+	i := slices.IndexFunc(jobs, func(j jobEntry) bool { return !done[j.Name] })
+	for {
+		name := jobs[i].Name
+		if start := slices.Index(way, name); start >= 0 {
+			return append(way[start:], name)
+		}
+		way = append(way, name)
+		next := slices.IndexFunc(jobs[i].DependsOn, func(name string) bool { return !done[name] })
+		needed := jobs[i].DependsOn[next]
+		i = slices.IndexFunc(jobs, func(j jobEntry) bool { return j.Name == needed })
 	}
-	r.unknown(e, known)
-}
-
-var elsewhere = map[string]string{
-	"build_flow":    "it is called buildflow",
-	"build_jobs":    "it is called jobs and stands below buildflow",
-	"needs":         "a job names those that it waits for in depends_on",
-	"stages":        "jobs are put in order by their depends_on",
-	"triggers":      "what starts a build is set in the task, not in the file",
-	"build_execute": "a job names its build file in build_ref",
-	"condition":     "a condition stands in an entry of buildflows or in a job",
 }

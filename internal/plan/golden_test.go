@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,9 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the code makes into the golden files")
 
-// Each file of testdata is a build file, with the build files of its jobs behind it when it is a flow, and what becomes of it: a plan,
-// the jobs, or problems. Its comment may set what the build has, a line each: param NAME=VALUE, branch NAME, tag NAME, commit ID,
-// none (no repository).
+// Each file of testdata is a build file with what becomes of it: a plan, or problems. Its comment may set what the build has,
+// a line each: param NAME=VALUE, branch NAME, tag NAME, commit ID, none (no repository).
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -34,21 +32,24 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			files := slices.DeleteFunc(slices.Clone(archive.Files), func(f txtar.File) bool { return f.Name == "outcome" })
-			got := outcomeOf(input(t, archive), files[1:])
+			in := input(t, archive)
+			var got string
+			if flow, ok, err := plan.ReadFlow(in); ok {
+				got = flowOutcome(flow, err)
+			} else {
+				got = outcome(plan.New(in))
+			}
 			if *update {
-				files = append(files, txtar.File{Name: "outcome", Data: []byte(got)})
-				archive.Files = files
+				archive.Files = []txtar.File{archive.Files[0], {Name: "outcome", Data: []byte(got)}}
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
 			}
-			last := archive.Files[len(archive.Files)-1]
-			if last.Name != "outcome" {
-				t.Fatalf("%s has no outcome", file)
+			if len(archive.Files) != 2 {
+				t.Fatalf("%s has %d parts", file, len(archive.Files))
 			}
-			if diff := cmp.Diff(string(last.Data), got); diff != "" {
+			if diff := cmp.Diff(string(archive.Files[1].Data), got); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -95,34 +96,6 @@ func fileInput(file string) plan.Input {
 	}
 }
 
-// outcomeOf writes what becomes of a build file, and of those of its jobs.
-func outcomeOf(in plan.Input, files []txtar.File) string {
-	flow, ok, err := plan.ReadFlow(in)
-	if !ok {
-		return outcome(plan.New(in))
-	}
-	if err != nil {
-		return err.Error() + "\n"
-	}
-	var b strings.Builder
-	for _, w := range flow.Warnings {
-		fmt.Fprintf(&b, "warning: %s\n", w)
-	}
-	for _, job := range flow.Jobs {
-		fmt.Fprintf(&b, "job: %q %s after %q skipped %v\n", job.Name, job.BuildRef, job.DependsOn, job.Skipped)
-		for _, file := range files {
-			if file.Name == job.BuildRef {
-				child := in
-				child.File, child.Flow = &plan.File{Path: file.Name, Data: file.Data}, &job.Context
-				for line := range strings.Lines(outcome(plan.New(child))) {
-					b.WriteString("  " + line)
-				}
-			}
-		}
-	}
-	return b.String()
-}
-
 // outcome writes a plan, or what is wrong, so that it can be read.
 func outcome(p plan.Plan, err error) string {
 	var b strings.Builder
@@ -150,11 +123,39 @@ func outcome(p plan.Plan, err error) string {
 		if s.Checkout != nil {
 			fmt.Fprintf(&b, "  %+v\n", *s.Checkout)
 		}
+		if s.Upload != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Upload)
+		}
+		if s.Download != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Download)
+		}
 		if s.Script != nil {
 			for line := range strings.Lines(s.Script.Command) {
 				fmt.Fprintf(&b, "  | %s\n", strings.TrimSuffix(line, "\n"))
 			}
 		}
+	}
+	return b.String()
+}
+
+// flowOutcome does the same for a flow.
+func flowOutcome(f plan.Flow, err error) string {
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var b strings.Builder
+	for _, w := range f.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	for _, j := range f.Jobs {
+		fmt.Fprintf(&b, "job: %s from %s", j.Name, j.BuildRef)
+		if len(j.DependsOn) > 0 {
+			fmt.Fprintf(&b, " after %s", strings.Join(j.DependsOn, ", "))
+		}
+		if j.Skipped {
+			b.WriteString(" skipped")
+		}
+		fmt.Fprintf(&b, "\n  job %v\n  flow %v\n  %+v\n", j.Context.Job, j.Context.Flow, j.Context.Resource)
 	}
 	return b.String()
 }

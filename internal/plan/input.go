@@ -37,7 +37,7 @@ func (s Source) checkout() Checkout {
 	return Checkout{URL: s.URL, Branch: s.Branch, Tag: s.Tag, Commit: s.Commit}
 }
 
-// New makes the plan of a build of one task; [ReadFlow] reads a file that describes several. An error is of the type [Problems].
+// New makes the plan of a build. An error is of the type [Problems].
 func New(in Input) (Plan, error) {
 	if in.File == nil {
 		return planActions(in)
@@ -97,14 +97,13 @@ func (s *scope) resolve(name string, raw map[string]string, way []string, cycle 
 	})
 }
 
-// value returns the final value of a parameter.
-func (s *scope) value(name string) (string, bool) {
-	value, ok := s.values[name]
-	return value, ok
-}
-
 // expand replaces the references in a text. What it does not know stays as it is.
-func (s *scope) expand(text string) string { return replaceReferences(text, s.value) }
+func (s *scope) expand(text string) string {
+	return replaceReferences(text, func(name string) (string, bool) {
+		value, ok := s.values[name]
+		return value, ok
+	})
+}
 
 // env returns all parameters with their final values.
 func (s *scope) env() []Param {

@@ -26,7 +26,7 @@ type Param struct {
 	Value string
 }
 
-// Step is one step of a build. Exactly one of Checkout and Script is set.
+// Step is one step of a build. Exactly one of the pointers is set.
 type Step struct {
 	Keyword    string // of the build file, such as npm
 	Name       string // shown in the log and the record
@@ -35,6 +35,8 @@ type Step struct {
 
 	Checkout *Checkout
 	Script   *Script
+	Upload   *Upload
+	Download *Download
 }
 
 // Checkout puts a repository into the workspace.

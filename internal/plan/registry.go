@@ -22,6 +22,7 @@ type action struct {
 	stages  []string // of a build file that it may stand in; BUILD when empty
 	inputs  []input
 	others  bool // takes inputs that are described nowhere
+	nested  bool // no step: a map among the inputs of one
 	later   bool // steps of it are understood, but cannot be run by this version
 }
 
@@ -30,6 +31,8 @@ type input struct {
 	name     string
 	kind     inputKind
 	required bool
+	fields   []input // of a mapping
+	idle     bool    // understood and checked, but without an effect in this version
 }
 
 type inputKind int
@@ -45,7 +48,11 @@ const (
 // ignoreFail is an input of every step.
 const ignoreFail = "ignore_fail"
 
-var command = input{name: "command", required: true}
+var (
+	command = input{name: "command", required: true}
+	gradle  = input{name: "gradle", required: true, idle: true}
+	jdk     = input{name: "jdk", required: true, idle: true}
+)
 
 // actions is the registry: everything that the build files and ACTION jobs of the vendor's service know.
 var actions = []action{
@@ -95,17 +102,24 @@ var actions = []action{
 	{keyword: "quick_app", inputs: []input{command}, others: true},
 	{keyword: "sbt", inputs: []input{command}, others: true},
 
-	{keyword: "maven", module: "20043", later: true, inputs: []input{
+	{keyword: "maven", module: "20043", inputs: []input{
 		command,
-		{name: "settings", kind: mapping},
-		{name: "cache", kind: flag},
-		{name: "unit_test", kind: mapping},
-		{name: "check", kind: mapping},
+		{name: "settings", kind: mapping, idle: true, fields: []input{
+			{name: "public_repos", kind: texts},
+			{name: "private_repos", kind: texts},
+		}},
+		{name: "cache", kind: flag, idle: true},
+		{name: "unit_test", kind: mapping, idle: true, fields: []input{
+			{name: "enable", kind: flag},
+			{name: "ignore_errors", kind: flag},
+			{name: "report_path", required: true},
+			{name: "coverage", kind: flag},
+			{name: "coverage_report_path"},
+		}},
+		{name: "check", kind: mapping, idle: true, fields: []input{{name: "project_dir"}, {name: "settings"}, {name: "param"}}},
 	}},
-	{keyword: "gradle", later: true, inputs: []input{command, {name: "gradle", required: true}, {name: "jdk", required: true}}},
-	{keyword: "android", later: true, inputs: []input{
-		command, {name: "gradle", required: true}, {name: "jdk", required: true}, {name: "ndk", required: true},
-	}},
+	{keyword: "gradle", inputs: []input{command, gradle, jdk}},
+	{keyword: "android", inputs: []input{command, gradle, jdk, {name: "ndk", required: true, idle: true}}},
 	{keyword: "android_sign", later: true, inputs: []input{
 		{name: "file_path", required: true},
 		{name: "keystore_file", required: true},
@@ -114,7 +128,7 @@ var actions = []action{
 		{name: "key_password"},
 		{name: "apksigner_commond", required: true}, // spelled so by the vendor
 	}},
-	{keyword: "swr", module: "20028", later: true, inputs: []input{command}},
+	{keyword: "swr", module: "20028", inputs: []input{command}},
 	{keyword: "build_image", module: "20004", later: true, inputs: []input{
 		{name: "organization", required: true},
 		{name: "image_name"},
@@ -124,9 +138,9 @@ var actions = []action{
 		{name: "context_path"},
 		{name: "set_meta_data", kind: flag},
 	}},
-	{keyword: "docker", module: "20035", later: true, inputs: []input{command}},
-	{keyword: "upload_artifact", module: "20018", later: true, inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
-	{keyword: "download_artifact", later: true, inputs: []input{{name: "url", required: true}}},
+	{keyword: "docker", module: "20035", inputs: []input{command}},
+	{keyword: "upload_artifact", module: "20018", inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
+	{keyword: "download_artifact", inputs: []input{{name: "url", required: true}}},
 	{keyword: "download_file", module: "20061", later: true, inputs: []input{{name: "name", required: true}}},
 	{keyword: "upload_obs", module: "20057", later: true, inputs: []input{
 		{name: "artifact_path"},
@@ -145,7 +159,7 @@ func (a action) notYet() string {
 
 // input returns the description of an input; false when the action has none of that name.
 func (a action) input(name string) (input, bool) {
-	if name == ignoreFail {
+	if name == ignoreFail && !a.nested {
 		return input{name: ignoreFail, kind: flag}, true
 	}
 	for _, in := range a.inputs {
@@ -158,7 +172,10 @@ func (a action) input(name string) (input, bool) {
 
 // inputNames returns the names of all inputs.
 func (a action) inputNames() []string {
-	names := []string{ignoreFail}
+	var names []string
+	if !a.nested {
+		names = append(names, ignoreFail)
+	}
 	for _, in := range a.inputs {
 		names = append(names, in.name)
 	}
@@ -201,11 +218,19 @@ type Steps struct{}
 
 // CheckStep returns a fault.Invalid error when no action has the step's module id, or a property has the wrong type.
 func (Steps) CheckStep(step build.ActionStep) error {
-	if _, ok := moduleOf(step.ModuleID); !ok {
+	act, ok := moduleOf(step.ModuleID)
+	if !ok {
 		return fault.Field("module_id", "found %s; known are the vendor's published ids, and local.codeci_action_<keyword>.action with one of %s",
 			shown(step.ModuleID), strings.Join(slices.Sorted(slices.Values(keywords())), ", "))
 	}
-	for _, name := range []string{"command", "image"} {
+	texts := []string{"command", "image"}
+	switch act.keyword {
+	case "upload_artifact":
+		texts = append(texts, "file", "name", "buildVersion", "customUploadPath")
+	case "download_artifact":
+		texts = append(texts, "url")
+	}
+	for _, name := range texts {
 		if _, _, err := textProperty(step, name); err != nil {
 			return err
 		}

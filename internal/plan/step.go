@@ -116,12 +116,44 @@ func (r *reader) keyword(stage string, e entry) {
 		return
 	}
 	step.IgnoreFail = values[ignoreFail].text == "true"
-	if act.keyword == "checkout" {
+	switch act.keyword {
+	case "checkout":
 		step.Checkout = r.checkout(e, values)
-	} else {
+	case "upload_artifact":
+		step.Upload = r.upload(values)
+	case "download_artifact":
+		step.Download = r.download(values)
+	case "docker":
+		r.docker(values["command"])
+		step.Script = &Script{Command: values["command"].text}
+	default:
 		step.Script = &Script{Command: values["command"].text}
 	}
+	r.warnIdle(e, act, values)
+	if act.keyword == "swr" && step.Image == "" {
+		r.warn("has no image; the executor's default is used", e.at, e.path)
+	}
 	r.plan.Steps = append(r.plan.Steps, step)
+}
+
+// docker checks the commands of a docker step.
+func (r *reader) docker(command value) {
+	for _, problem := range dockerProblems(command.text) {
+		r.report(command.value, command.path, "%s", problem)
+	}
+}
+
+// warnIdle says which inputs of a step change nothing.
+func (r *reader) warnIdle(e entry, act action, values map[string]value) {
+	var idle []string
+	for _, in := range act.inputs {
+		if _, given := values[in.name]; given && in.idle {
+			idle = append(idle, in.name)
+		}
+	}
+	if len(idle) > 0 {
+		r.warn("understood, but without an effect in this version: "+strings.Join(idle, ", "), e.at, e.path+".inputs")
+	}
 }
 
 func (r *reader) name(e entry, step *Step) {
@@ -129,8 +161,7 @@ func (r *reader) name(e entry, step *Step) {
 	if !ok || name == "" {
 		return
 	}
-	checked := reference.ReplaceAllString(name, "$1") // a reference that stays is a warning, and no reason to fail
-	if why := build.CheckStepName(checked); why != "" {
+	if why := build.CheckStepName(name); why != "" {
 		r.report(e.value, e.path, "%s", why)
 		return
 	}
@@ -159,13 +190,13 @@ type value struct {
 	text string
 }
 
-// inputs reads the inputs of a step. Lists and maps are only checked: no step that this version runs has one.
+// inputs reads the inputs of a step. Lists and maps are only checked: no step of this version makes use of one.
 func (r *reader) inputs(act action, inputs entry) map[string]value {
 	values := make(map[string]value)
 	for _, e := range r.mapping(inputs.value, inputs.path, "a map") {
 		in, known := act.input(e.key)
 		switch {
-		case !known && (e.key == "name" || e.key == "image"):
+		case !known && !act.nested && (e.key == "name" || e.key == "image"):
 			r.report(e.at, e.path, "stands beside inputs, not below it")
 		case !known:
 			r.unknown(e, act.inputNames())
@@ -191,6 +222,12 @@ func (r *reader) input(in input, act action, e entry) (string, bool) {
 		for i, n := range r.list(e.value, e.path, "texts") {
 			r.expanded(at(n, index(e.path, i)))
 		}
+		return "", true
+	case in.kind == mapping && len(in.fields) > 0:
+		if isNull(r.follow(e.value)) {
+			return "", true
+		}
+		r.inputs(action{inputs: in.fields, nested: true}, e)
 		return "", true
 	case in.kind == mapping:
 		r.mapping(e.value, e.path, "a map")

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,9 +17,12 @@ import (
 	"syscall"
 	"time"
 
+	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/console"
 	"atelier/internal/engine"
+	"atelier/internal/executor"
+	"atelier/internal/executor/container"
 	"atelier/internal/executor/host"
 	"atelier/internal/fault"
 	"atelier/internal/httpapi"
@@ -43,16 +47,17 @@ type Config struct {
 	TLSKey        string
 	TLSSelfSigned bool // make a certificate in DataDir
 
-	FileRepositories []string       // directories below which file:// repositories may be built
-	Slots            int            // builds at a time; 0 for the engine's default
-	Classes          []string       // of builds that this server runs; all when empty
-	Limits           build.Limits   // on builds at a time, over all servers
-	QueueTimeout     time.Duration  // of a build that waits for an executor
-	BuildTimeout     time.Duration  // of a task that has none
-	MaxBuildTimeout  time.Duration  // that a task may ask for
-	LogLimit         int64          // of one build, in bytes; 0 for none
-	Zone             *time.Location // of daily numbers and of times without a zone
-	Drain            time.Duration  // how long running builds may go on when the server is stopped
+	FileRepositories []string          // directories below which file:// repositories may be built
+	Slots            int               // builds at a time; 0 for the engine's default
+	Classes          []string          // of builds that this server runs; all when empty
+	Limits           build.Limits      // on builds at a time, over all servers
+	Containers       *container.Config // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
+	QueueTimeout     time.Duration     // of a build that waits for an executor
+	BuildTimeout     time.Duration     // of a task that has none
+	MaxBuildTimeout  time.Duration     // that a task may ask for
+	LogLimit         int64             // of one build, in bytes; 0 for none
+	Zone             *time.Location    // of daily numbers and of times without a zone
+	Drain            time.Duration     // how long running builds may go on when the server is stopped
 
 	Log *slog.Logger
 }
@@ -63,9 +68,10 @@ type Server struct {
 	lock    *os.File
 	store   *store.Store
 	logs    *logs.Store
+	files   *artifact.Store
 	iam     *iam.Service
 	engine  *engine.Engine
-	host    *host.Executor
+	runner  runner
 	http    *http.Server
 	listen  net.Listener
 	scheme  string
@@ -73,6 +79,12 @@ type Server struct {
 	closing chan struct{} // closed when no stream may go on
 	sweep   context.CancelFunc
 	swept   sync.WaitGroup
+}
+
+// runner is an executor that is closed with the server.
+type runner interface {
+	executor.Executor
+	io.Closer
 }
 
 // Open opens what the configuration names, and makes what is not there yet. Nothing runs before [Server.Start].
@@ -105,18 +117,22 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
+	bucket, err := artifact.OpenDir(filepath.Join(c.DataDir, "artifacts"))
+	if err != nil {
+		return nil, err
+	}
+	s.files = artifact.New(bucket, s.store)
 	policy := source.Policy{FileRoots: c.FileRepositories}
 	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ()})
 	if err != nil {
 		return nil, err
 	}
-	s.host, err = host.New(host.Config{Dir: filepath.Join(c.DataDir, "builds"), Source: git, Path: os.Getenv("PATH")})
-	if err != nil {
+	if s.runner, err = newRunner(ctx, c, git); err != nil {
 		return nil, err
 	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.host, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Sealer: parts.Sealer, Engine: s.engine,
@@ -124,7 +140,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -134,6 +150,25 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
 	}
 	return s, nil
+}
+
+// newRunner makes the executor that the configuration asks for.
+func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error) {
+	dir, path := filepath.Join(c.DataDir, "builds"), os.Getenv("PATH")
+	if c.Containers == nil {
+		e, err := host.New(host.Config{Dir: dir, Source: git, Path: path})
+		if err != nil {
+			return nil, err // and no executor: a nil one in an interface is not nil
+		}
+		return e, nil
+	}
+	config := *c.Containers
+	config.Dir, config.Source, config.Path = dir, git, path
+	e, err := container.New(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("--executor container: %w", err)
+	}
+	return e, nil
 }
 
 // withConsole gives the console its few paths and the API all others, as they were sent.
@@ -248,8 +283,11 @@ func (s *Server) Close() error {
 
 func (s *Server) closeStores() error {
 	var errs []error
-	if s.host != nil {
-		errs = append(errs, s.host.Close())
+	if s.runner != nil {
+		errs = append(errs, s.runner.Close())
+	}
+	if s.files != nil {
+		errs = append(errs, s.files.Close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
@@ -267,6 +305,9 @@ func (s *Server) sweepUntil(ctx context.Context) {
 	for {
 		if err := s.iam.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.config.Log.Error("remove expired tokens and keys", "error", err)
+		}
+		if err := s.files.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.config.Log.Error("remove what failed uploads left", "error", err)
 		}
 		select {
 		case <-ticker.C:

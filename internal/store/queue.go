@@ -30,8 +30,8 @@ func (s *Store) Lease(ctx context.Context, c build.Claim) (build.Lease, bool, er
 	return lease, ok, err
 }
 
-// active is what holds for the builds that engines have.
-const active = "records.state IN ('scheduled', 'running')"
+// active is what holds for the builds that engines have, and that take a slot.
+const active = "records.state IN ('scheduled', 'running') AND NOT records.flow"
 
 // LeaseOverdue gives the oldest build that was queued before the given moment to owner; false when there is none.
 func (s *Store) LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error) {
@@ -145,6 +145,11 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 		if p.Begin != nil {
 			if err := fenced(t.exec(ctx, `UPDATE records SET state = 'running', runnable_at = ?, private_pool = ?
 				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
+				return err
+			}
+		}
+		if len(p.Flow) > 0 {
+			if err := saveFlow(ctx, t, id, p.Flow); err != nil {
 				return err
 			}
 		}

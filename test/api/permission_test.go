@@ -37,13 +37,14 @@ var accesses = map[string]access{
 	"CheckJobNameIsExists": {verb: "view", query: "?project_id=PROJECT&job_name=demo"},
 
 	"RunJob": {verb: "run", body: `{"job_id":"JOB"}`}, "ExecuteJob": {verb: "run", body: `{"job_id":"JOB"}`},
-	"StopBuildJob": {verb: "run"}, "StopTheJob": {verb: "run"}, "StopJob": {verb: "run", body: `{"job_id":"JOB","build_no":"1"}`},
+	"RerunBuild": {verb: "run"}, "StopBuildJob": {verb: "run"}, "StopTheJob": {verb: "run"}, "StopJob": {verb: "run", body: `{"job_id":"JOB","build_no":"1"}`},
 
 	"ShowJobStatus": {verb: "view"}, "ShowRecordInfo": {verb: "view"}, "ShowRecordDetail": {verb: "view"}, "ShowJobBuildRecordDetail": {verb: "view"},
-	"ShowBuildRecord": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
+	"ShowBuildRecord": {verb: "view"}, "ShowBuildRecordFlowGraph": {verb: "view"}, "ShowFlowGraph": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
 
 	"DownloadBuildLog": {verb: "view"}, "DownloadLogByRecordId": {verb: "view"}, "DownloadBuildFullLog": {verb: "view"},
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
+	"ShowOutputInfo": {verb: "view"}, "DownloadArtifact": {verb: "view"},
 }
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
@@ -51,7 +52,9 @@ func TestPermissions(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t)
 	c := s.Client(s.Developer)
-	job := create(t, c, shell(s, "demo", "true"))
+	task := shell(s, "demo", "echo jar > app.jar")
+	task.Steps = append(task.Steps, upload("file", "app.jar", "buildVersion", "1.0"))
+	job := create(t, c, task)
 	run(t, c, &model.RunJobRequestBody{JobId: job})
 	info := await(t, c, job, 1)
 	viewer, tester, outsider := s.NewUser("viewer"), s.NewUser("tester"), s.NewUser("outsider")
@@ -61,8 +64,8 @@ func TestPermissions(t *testing.T) {
 	before := snapshot(t, s)
 
 	ids := strings.NewReplacer(
-		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
-		"JOB", job, "PROJECT", s.Project,
+		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
+		"JOB", job, "PROJECT", s.Project, "*", "1.0/app.jar",
 	)
 	t.Run("operations", func(t *testing.T) {
 		for _, o := range operations() {
@@ -143,6 +146,9 @@ func testNothingIsTold(t *testing.T, s *servertest.Server, outsider servertest.U
 		"GET /v4/%s/task-log?task_name=stage1": {*info.BuildRecordId, noneUUID},
 		"GET /v4/%s/task-log?task_name=other":  {*info.BuildRecordId, noneUUID},
 		"GET /v1/record/%s/records":            {*info.BuildProjectId, noneUUID},
+		"GET /v3/jobs/%s/1/output-info":        {job, none},
+		"GET /v1/artifacts/%s/1.0/app.jar":     {s.Project, none},
+		"GET /v1/artifacts/%s/1.0/other":       {s.Project, none},
 		"GET /v3/%s/jobs":                      {s.Project, none},
 		"GET /v1/job/%s/list":                  {s.Project, none},
 	} {

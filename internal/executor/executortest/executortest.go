@@ -25,6 +25,7 @@ func Run(t *testing.T, make Maker) {
 	t.Run("processes", func(t *testing.T) { t.Parallel(); testProcesses(t, make) })
 	t.Run("stop", func(t *testing.T) { t.Parallel(); testStop(t, make) })
 	t.Run("session", func(t *testing.T) { t.Parallel(); testSession(t, make) })
+	t.Run("files", func(t *testing.T) { t.Parallel(); testFiles(t, make) })
 	t.Run("checkout", func(t *testing.T) { t.Parallel(); testCheckout(t, make) })
 }
 

@@ -97,6 +97,9 @@ func (e *Executor) find(program string) string {
 	return ""
 }
 
+// BuildDir returns the directory of a build, which holds its workspace, home and tmp while it is open.
+func (e *Executor) BuildDir(record string) string { return filepath.Join(e.dir, record) }
+
 // Workspace implements [executor.Executor].
 func (e *Executor) Workspace(record string) string { return filepath.Join(e.dir, record, "workspace") }
 
@@ -108,15 +111,16 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." {
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
-	dir := filepath.Join(e.dir, build.Record)
-	env, err := environment(e.path, dir, build)
+	dir := e.BuildDir(build.Record)
+	env, err := Environment(dir, build)
 	if err != nil {
 		return nil, err
 	}
+	env = lastOfEach(append([]string{"PATH=" + e.path}, env...))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the build's directory: %w", err)
 	}
-	s := &session{executor: e, record: build.Record, dir: dir, env: env}
+	s := &session{Directory: executor.Directory(filepath.Join(dir, "workspace")), executor: e, record: build.Record, dir: dir, env: env}
 	if s.tree, err = e.takeTree(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
 	}
@@ -200,11 +204,10 @@ const maxString = 128<<10 - 1 // of one variable with its name
 // marker is the variable by which the processes of a build are found when nothing else leads to them.
 const marker = "ATELIER_BUILD_RECORD_ID"
 
-// environment returns the environment of a build's steps: these variables and the build's own, nothing of the server's. What
-// the build sets wins, except over what says where it runs.
-func environment(path, dir string, build executor.Build) ([]string, error) {
+// Environment returns the environment of the steps of a build in a directory, without PATH: these variables and the build's own,
+// nothing of the server's. What the build sets wins, except over what says where it runs.
+func Environment(dir string, build executor.Build) ([]string, error) {
 	env := []string{
-		"PATH=" + path,
 		"HOME=" + filepath.Join(dir, "home"),
 		"TMPDIR=" + filepath.Join(dir, "tmp"),
 		"LANG=C.UTF-8",

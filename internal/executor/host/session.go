@@ -19,11 +19,12 @@ import (
 
 // session is one build. It implements [executor.Session].
 type session struct {
-	executor *Executor
-	record   string
-	dir      string
-	env      []string
-	tree     *tree // nil before it was started and after it was closed
+	executor.Directory // the workspace
+	executor           *Executor
+	record             string
+	dir                string
+	env                []string
+	tree               *tree // nil before it was started and after it was closed
 }
 
 // Run implements [executor.Session].

@@ -15,9 +15,11 @@ type Opener func(t *testing.T) *store.Store
 func Run(t *testing.T, open Opener) {
 	t.Run("jobs", func(t *testing.T) { t.Parallel(); testJobs(t, open) })
 	t.Run("records", func(t *testing.T) { t.Parallel(); testRecords(t, open) })
+	t.Run("artifacts", func(t *testing.T) { t.Parallel(); testArtifacts(t, open) })
 	t.Run("once", func(t *testing.T) { t.Parallel(); testOnce(t, open) })
 	t.Run("waits", func(t *testing.T) { t.Parallel(); testWaits(t, open) })
 	t.Run("queue", func(t *testing.T) { t.Parallel(); testQueue(t, open) })
+	t.Run("flows", func(t *testing.T) { t.Parallel(); testFlows(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
 

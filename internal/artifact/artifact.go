@@ -1,0 +1,211 @@
+// Package artifact is the release repository: files that builds upload, kept in a bucket, with an index in the database.
+//
+// The bucket holds the content of each upload under a key of its own, and is written before the index names it. So a reader sees
+// the whole of one upload or of another, and one that failed is seen by nobody.
+package artifact
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/gcerrors"
+
+	"atelier/internal/build"
+)
+
+// Index knows which upload stands at an address. The store implements it.
+type Index interface {
+	// PublishArtifact makes an upload what its address stands for, and returns the id of the one that it replaces, if any. To do so
+	// again changes nothing. The error is [build.ErrLeaseLost] when the fence of its build is old or the build does not run.
+	PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error)
+	// Artifact returns what stands at an address. The error is a fault.NotFound when nothing does.
+	Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error)
+	// ArtifactsOf returns what a build and its children have uploaded, in that order, also what others have replaced since.
+	ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Artifact, error)
+	// ArtifactIDs returns the ids of the uploads that stand at an address.
+	ArtifactIDs(ctx context.Context) ([]string, error)
+}
+
+// Store is the release repository. It may be used by many goroutines, and several servers may share bucket and index.
+type Store struct {
+	bucket *blob.Bucket
+	index  Index
+	now    func() time.Time
+}
+
+// New returns the repository in a bucket, which belongs to it alone.
+func New(bucket *blob.Bucket, index Index) *Store {
+	return &Store{bucket: bucket, index: index, now: time.Now}
+}
+
+// OpenDir returns a bucket in a directory, which is made when it is not there, and which nobody else may use. What uploads of an
+// earlier life had written when it was killed is removed.
+func OpenDir(dir string) (*blob.Bucket, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of artifacts: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory of artifacts: %w", err)
+	}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".tmp") { // as the library calls what is not whole
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+			return nil, fmt.Errorf("remove an upload that was cut off: %w", err)
+		}
+	}
+	// Temporary files elsewhere could not be renamed to their place. The index has all that there is to say about a file.
+	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite})
+	if err != nil {
+		return nil, fmt.Errorf("open the directory of artifacts: %w", err)
+	}
+	return bucket, nil
+}
+
+// Close closes the bucket.
+func (s *Store) Close() error { return s.bucket.Close() }
+
+// Write stores the content of an upload, and returns it with all that is known then. Nobody sees it before [Store.Publish]. The error
+// is that of content, or of the bucket.
+func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error) {
+	a.ID = build.NewArtifactID()
+	var err error
+	if a.Size, a.SHA256, err = s.write(ctx, a.ID, content); err != nil {
+		return build.Artifact{}, err
+	}
+	a.CreatedAt = s.now().UTC().Truncate(time.Millisecond)
+	return a, nil
+}
+
+// Publish makes an upload that was written what its address stands for; what stood there before is gone. After an error it may be
+// called again. If it is not, Sweep removes the content, unless the upload was published in spite of the error. The error is
+// [build.ErrLeaseLost] when the fence is old or the build is over: what a build has uploaded does not change after its end.
+func (s *Store) Publish(ctx context.Context, a build.Artifact, fence int64) error {
+	replaced, err := s.index.PublishArtifact(ctx, a, fence)
+	if err != nil {
+		return fmt.Errorf("publish an upload: %w", err)
+	}
+	if replaced != "" {
+		_ = s.bucket.Delete(ctx, replaced) // or Sweep does it
+	}
+	return nil
+}
+
+// write stores content under a key, and returns when it is there to stay.
+func (s *Store) write(ctx context.Context, key string, content io.Reader) (size int64, sum string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var file *os.File // in a bucket that is a directory
+	w, err := s.bucket.NewWriter(ctx, key, &blob.WriterOptions{
+		ContentType: "application/octet-stream", // otherwise the first bytes are kept back to guess it
+		BeforeWrite: func(as func(any) bool) error { as(&file); return nil },
+	})
+	if err != nil {
+		return 0, "", fmt.Errorf("begin an upload: %w", err)
+	}
+	hash := sha256.New()
+	size, err = io.Copy(io.MultiWriter(w, hash), untilDone{ctx, content})
+	if err == nil && file != nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		cancel() // so that closing leaves nothing
+		_ = w.Close()
+		return 0, "", err
+	}
+	if err := w.Close(); err != nil {
+		return 0, "", fmt.Errorf("complete an upload: %w", err)
+	}
+	if file != nil {
+		err = syncDir(filepath.Dir(file.Name()))
+	}
+	return size, hex.EncodeToString(hash.Sum(nil)), err
+}
+
+// syncDir brings the names in a directory to the disk.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// untilDone reads until a context ends.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(p)
+}
+
+// Of returns what a build has uploaded.
+func (s *Store) Of(ctx context.Context, id build.RecordID) ([]build.Artifact, error) {
+	return s.index.ArtifactsOf(ctx, id)
+}
+
+// Open opens the file at an address. The error is a fault.NotFound when there is none.
+func (s *Store) Open(ctx context.Context, project build.ProjectID, version, name string) (*File, error) {
+	for seen := ""; ; {
+		a, err := s.index.Artifact(ctx, project, version, name)
+		if err != nil {
+			return nil, err
+		}
+		r, err := s.bucket.NewReader(ctx, a.ID, nil)
+		if err == nil {
+			return newFile(a, r), nil
+		}
+		if gcerrors.Code(err) != gcerrors.NotFound || a.ID == seen {
+			return nil, fmt.Errorf("open the content of artifact %s: %w", a.ID, err)
+		}
+		seen = a.ID // it was replaced just now, or its content is lost
+	}
+}
+
+// sweepAge is how old a blob is that nothing names and that no upload still works on.
+const sweepAge = 24 * time.Hour
+
+// Sweep removes what uploads that did not come to their end left in the bucket.
+func (s *Store) Sweep(ctx context.Context) error {
+	ids, err := s.index.ArtifactIDs(ctx)
+	if err != nil {
+		return fmt.Errorf("list the artifacts: %w", err)
+	}
+	used := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		used[id] = true
+	}
+	var failed error
+	for all := s.bucket.List(nil); ; {
+		object, err := all.Next(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			return failed
+		case err != nil:
+			return errors.Join(failed, fmt.Errorf("list the bucket: %w", err))
+		case used[object.Key] || s.now().Sub(object.ModTime) < sweepAge:
+			continue
+		}
+		if err := s.bucket.Delete(ctx, object.Key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+			failed = errors.Join(failed, fmt.Errorf("remove %s from the bucket: %w", object.Key, err))
+		}
+	}
+}

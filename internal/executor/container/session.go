@@ -1,0 +1,147 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"atelier/internal/executor"
+	"atelier/internal/plan"
+)
+
+// session is one build. It implements [executor.Session].
+type session struct {
+	executor.Directory // the workspace
+	executor           *Executor
+	files              executor.Session // its directories, and what is checked out into them
+	record             string
+	dir                string
+	env                []string
+	class              class
+}
+
+// Run implements [executor.Session].
+func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
+	switch {
+	case ctx.Err() != nil:
+		return executor.Result{}, context.Cause(ctx)
+	case step.Checkout != nil:
+		return s.checkout(ctx, step, out)
+	case step.Script != nil:
+		return s.script(ctx, step, out)
+	default:
+		return executor.Result{}, errors.New("the step has nothing to run")
+	}
+}
+
+// checkout puts a repository into the workspace. The server's own git does it, so a repository that a step has put where a
+// submodule will be must not get to configure it: a configuration can name programs to run.
+func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
+	step.Image = "" // git is the server's
+	if !step.Checkout.Submodules {
+		return s.files.Run(ctx, step, out)
+	}
+	found, err := findRepository(s.path("workspace"), step.Checkout.Path)
+	if err != nil {
+		return executor.Result{}, fmt.Errorf("look for repositories in the workspace: %w", err)
+	}
+	if found != "" {
+		why := fmt.Sprintf("there is already a repository in the workspace, at %s", found)
+		_, err := fmt.Fprintf(out, "%s\n", why)
+		return executor.Result{ExitCode: 1, Reason: why}, err
+	}
+	return s.files.Run(ctx, step, out)
+}
+
+// findRepository returns where in a directory of the workspace, at any depth, there is something that git may take for a
+// repository; an empty path when nowhere.
+func findRepository(workspace, dir string) (found string, err error) {
+	root, err := os.OpenRoot(workspace)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	start := path.Clean("./" + filepath.ToSlash(dir))
+	if !fs.ValidPath(start) {
+		return "", nil // which the checkout refuses
+	}
+	err = fs.WalkDir(root.FS(), start, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil && entry == nil:
+			return fs.SkipAll // it is not there, or a link leads out of the workspace to it, which the checkout refuses
+		case err != nil: // git could not look into it either
+			found = name
+			return fs.SkipAll
+		case entry.Name() == ".git":
+			found = path.Dir(name)
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
+
+// script runs a script in a container, which is gone when it returns.
+func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ executor.Result, err error) {
+	e := s.executor
+	image, err := e.config.Images.image(step.Image, step.Keyword)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	if err := e.provide(ctx, image, out); err != nil {
+		return resultOf(err)
+	}
+	file := s.path("script")
+	if err := os.WriteFile(file, []byte(step.Script.Command), 0o600); err != nil {
+		return executor.Result{}, fmt.Errorf("write the script: %w", err)
+	}
+	defer os.Remove(file)
+	// What makes and removes a container is not cut short: nobody would know whether there is one.
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	c, err := s.create(work, image.String(), file)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		err = errors.Join(err, lost(e.remove(last, c.id)))
+	}()
+	result, err := c.run(ctx, out)
+	if err != nil {
+		return resultOf(err)
+	}
+	return result, nil
+}
+
+// Close implements [executor.Session]. It waits for an engine that is being started again.
+func (s *session) Close(ctx context.Context) error {
+	for {
+		err := s.executor.removeAll(ctx, labelRecord, s.record)
+		if err == nil {
+			return s.files.Close(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return err // and no files are removed that may still be written to
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lost marks an error as that of an engine that does not do what it should.
+func lost(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", executor.ErrLost, err)
+}

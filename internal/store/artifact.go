@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"atelier/internal/build"
+)
+
+const artifactColumns = `id, project_id, version, name, path, size, sha256, record_id, created_at`
+
+func scanArtifact(row scanner) (build.Artifact, error) {
+	var a build.Artifact
+	var created int64
+	err := row.Scan(&a.ID, &a.ProjectID, &a.Version, &a.Name, &a.Path, &a.Size, &a.SHA256, &a.RecordID, &created)
+	a.CreatedAt = moment(created)
+	return a, err
+}
+
+// PublishArtifact implements [artifact.Index].
+func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error) {
+	for {
+		err = s.write(ctx, func(t *tx) error {
+			if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state = 'running'`,
+				string(a.RecordID), fence)); err != nil {
+				return err
+			}
+			replaced, err = publishArtifact(ctx, t, a)
+			return err
+		})
+		if !s.dialect.isDuplicate(err) || ctx.Err() != nil {
+			return replaced, err
+		}
+		// Another upload to the same address has committed; this one is newer.
+	}
+}
+
+// publishArtifact clears the address and takes it. Who else does so at the same time makes the insertion fail.
+func publishArtifact(ctx context.Context, t *tx, a build.Artifact) (replaced string, err error) {
+	var known int
+	if err := t.row(ctx, `SELECT COUNT(*) FROM artifacts WHERE id = ?`, a.ID).Scan(&known); err != nil || known > 0 {
+		return "", err
+	}
+	// What the build itself has replaced is none of its results.
+	rows, err := t.rows(ctx, `DELETE FROM artifacts WHERE record_id = ? AND version = ? AND name = ? RETURNING CASE WHEN replaced_at = 0 THEN id ELSE '' END`,
+		string(a.RecordID), a.Version, a.Name)
+	if err != nil {
+		return "", err
+	}
+	own, err := collect(rows, scanID)
+	if err != nil {
+		return "", err
+	}
+	rows, err = t.rows(ctx, `UPDATE artifacts SET replaced_at = ? WHERE project_id = ? AND version = ? AND name = ? AND replaced_at = 0 RETURNING id`,
+		max(1, millis(a.CreatedAt)), string(a.ProjectID), a.Version, a.Name)
+	if err != nil {
+		return "", err
+	}
+	others, err := collect(rows, scanID)
+	if err != nil {
+		return "", err
+	}
+	_, err = t.exec(ctx, `INSERT INTO artifacts (`+artifactColumns+`, replaced_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+		a.ID, string(a.ProjectID), a.Version, a.Name, a.Path, a.Size, a.SHA256, string(a.RecordID), millis(a.CreatedAt))
+	return strings.Join(append(own, others...), ""), err // at most one stood there
+}
+
+func scanID(row scanner) (id string, err error) { return id, row.Scan(&id) }
+
+// Artifact implements [artifact.Index].
+func (s *Store) Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error) {
+	a, err := scanArtifact(s.reader.row(ctx, `SELECT `+artifactColumns+` FROM artifacts WHERE project_id = ? AND version = ? AND name = ? AND replaced_at = 0`,
+		string(project), version, name))
+	return a, missing(err, "the release repository of project %s has no file %s/%s", project, version, name)
+}
+
+// ArtifactsOf implements [artifact.Index].
+func (s *Store) ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Artifact, error) {
+	rows, err := s.reader.rows(ctx, `SELECT `+artifactColumns+` FROM artifacts
+		WHERE record_id = ? OR record_id IN (SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY id`, string(id), string(id))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanArtifact)
+}
+
+// ArtifactIDs implements [artifact.Index].
+func (s *Store) ArtifactIDs(ctx context.Context) ([]string, error) {
+	rows, err := s.reader.rows(ctx, `SELECT id FROM artifacts WHERE replaced_at = 0`)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanID)
+}
