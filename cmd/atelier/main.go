@@ -26,6 +26,7 @@ type cli struct {
 
 	Serve serveCommand `cmd:"" help:"Run the server."`
 	Demo  demoCommand  `cmd:"" help:"Run a server with a user, a task and a first build, to try things out." set:"kept=a temporary one, removed at the end"`
+	Exec  execCommand  `cmd:"" help:"Run a build file in the working directory, without a server."`
 	Lint  lintCommand  `cmd:"" help:"Check build files."`
 	Admin adminCommand `cmd:"" help:"Manage users, projects, roles and access keys."`
 }

@@ -93,7 +93,8 @@ func (p *process) keep(ts *testscript.TestScript, name string) {
 	ts.Check(os.WriteFile(ts.MkAbs(name+".err"), p.err.text(), 0o600))
 }
 
-// awaitProcess is the command await NAME REGEXP.
+// awaitProcess is the command await NAME REGEXP. The two outputs come apart from each other: that something stands in one says
+// nothing about the other.
 func awaitProcess(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, !neg && len(args) == 2, "await NAME REGEXP")
 	p := findProcess(ts, args[0])
@@ -101,9 +102,13 @@ func awaitProcess(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	late := time.After(patience)
 	for {
-		more := p.err.more()
+		more, result := p.err.more(), p.out.more()
 		over := p.over()
-		if found := want.FindSubmatch(p.err.text()); found != nil {
+		found := want.FindSubmatch(p.err.text())
+		if found == nil {
+			found = want.FindSubmatch(p.out.text())
+		}
+		if found != nil {
 			for i, group := range want.SubexpNames() {
 				if group != "" {
 					ts.Setenv(group, string(found[i]))
@@ -117,6 +122,7 @@ func awaitProcess(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		select {
 		case <-more:
+		case <-result:
 		case <-p.ended:
 		case <-late:
 			ts.Fatalf("%s has not printed %s:\n%s", args[0], want, p.err.text())

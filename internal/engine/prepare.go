@@ -18,11 +18,12 @@ import (
 	"atelier/internal/source"
 )
 
-// Where the build file of a YAML job is, unless the job names another path in a parameter.
+// BuildFileParameter is the parameter in which a YAML job may name another build file than the usual one.
+const BuildFileParameter = "CB_BUILD_YAML_PATH"
+
 const (
-	buildFilePath      = ".cloudbuild/build.yml"
-	buildFileParameter = "CB_BUILD_YAML_PATH"
-	maxBuildFile       = 1 << 20
+	buildFilePath = ".cloudbuild/build.yml"
+	maxBuildFile  = 1 << 20
 )
 
 // prepared is what is known of a build before its first step.
@@ -172,7 +173,7 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 func (r *run) readBuildFiles(ctx context.Context, src build.Source, p *prepared) (plan.Input, error) {
 	path := buildFilePath
 	for _, v := range p.params {
-		if v.Name == buildFileParameter && v.Value != "" {
+		if v.Name == BuildFileParameter && v.Value != "" {
 			path = v.Value
 		}
 	}

@@ -1,7 +1,9 @@
 package logs
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -35,4 +37,39 @@ func (s *stamp) at(t time.Time) []byte {
 	s.text[millisAt+1] = byte('0' + millis/10%10)
 	s.text[millisAt+2] = byte('0' + millis%10)
 	return s.text
+}
+
+// WithoutStamps returns a writer that passes a log on without its time stamps. What is written to it first must begin where a
+// line does.
+func WithoutStamps(w io.Writer) io.Writer { return &stampless{w: w, rest: stampLen} }
+
+type stampless struct {
+	w    io.Writer
+	rest int // of the line's stamp, which has not come yet
+	buf  []byte
+}
+
+// Write implements [io.Writer].
+func (s *stampless) Write(p []byte) (int, error) {
+	s.buf = s.buf[:0]
+	for rest := p; len(rest) > 0; {
+		n := min(s.rest, len(rest))
+		s.rest -= n
+		rest = rest[n:]
+		end := bytes.IndexByte(rest, '\n') + 1
+		if end == 0 {
+			end = len(rest)
+		} else {
+			s.rest = stampLen
+		}
+		s.buf = append(s.buf, rest[:end]...)
+		rest = rest[end:]
+	}
+	if len(s.buf) == 0 {
+		return len(p), nil
+	}
+	if _, err := s.w.Write(s.buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }

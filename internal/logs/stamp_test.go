@@ -1,6 +1,8 @@
 package logs
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -61,5 +63,29 @@ func BenchmarkStamp(b *testing.B) {
 	for b.Loop() {
 		now = now.Add(time.Microsecond)
 		s.at(now)
+	}
+}
+
+// However a log is cut into pieces, what comes is the log without its stamps.
+func TestWithoutStamps(t *testing.T) {
+	t.Parallel()
+	s := stamp{zone: time.UTC}
+	var log, want strings.Builder
+	for _, line := range []string{"[INFO] begins\n", "\n", "[2024/01/01] no stamp\n", "é\r\n", "no end"} {
+		log.Write(s.at(time.Unix(1, 0)))
+		log.WriteString(line)
+		want.WriteString(line)
+	}
+	for size := 1; size <= log.Len(); size++ {
+		var got strings.Builder
+		w := WithoutStamps(&got)
+		for piece := range slices.Chunk([]byte(log.String()), size) {
+			if n, err := w.Write(piece); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if got.String() != want.String() {
+			t.Errorf("in pieces of %d: %q, want %q", size, got.String(), want.String())
+		}
 	}
 }

@@ -128,7 +128,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		return nil, err
 	}
 	dir := e.host.BuildDir(build.Record)
-	env, err := host.Environment(dir, build)
+	env, err := host.Environment(dir, e.host.Workspace(build.Record), build)
 	if err != nil {
 		return nil, errors.Join(err, files.Close(ctx))
 	}

@@ -39,7 +39,7 @@ type runner struct{ *session }
 
 // MakeDir implements [source.Runner].
 func (r runner) MakeDir(_ context.Context, dir string) error {
-	root, err := os.OpenRoot(r.path("workspace"))
+	root, err := os.OpenRoot(string(r.Directory))
 	if err != nil {
 		return fmt.Errorf("open the workspace: %w", err)
 	}
@@ -66,7 +66,7 @@ func (r runner) Git(ctx context.Context, dir string, args, env []string, out io.
 	}
 	all := slices.Concat(r.executor.source.Environ(), env, []string{marker + "=" + r.record})
 	done, err := r.run(ctx, supervisor.Command{
-		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(r.path("workspace"), filepath.FromSlash(dir)), Env: lastOfEach(all),
+		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(string(r.Directory), filepath.FromSlash(dir)), Env: lastOfEach(all),
 	}, out)
 	return done.ExitCode, err
 }

@@ -26,6 +26,10 @@ type Config struct {
 	// Dir holds a directory for each build. It is absolute and belongs to this executor alone.
 	Dir string
 
+	// Workspace is a directory in which all builds run, one at a time, as it is: it is neither made nor emptied nor removed.
+	// Default: each build has a workspace of its own below Dir.
+	Workspace string
+
 	// Source checks repositories out.
 	Source *source.Client
 
@@ -34,6 +38,9 @@ type Config struct {
 
 	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
 	Grace time.Duration
+
+	// Hurry is closed when steps that are stopped have no more time to end by themselves; nil for never.
+	Hurry <-chan struct{}
 }
 
 // maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
@@ -44,9 +51,11 @@ const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 // Executor runs builds on the host. It implements [executor.Executor].
 type Executor struct {
 	dir    string
+	fixed  string // the workspace of all builds; empty when each has its own
 	source *source.Client
 	path   string
 	grace  time.Duration
+	hurry  <-chan struct{}
 	shell  string     // with its directory
 	spare  chan *tree // supervisors between two builds
 
@@ -72,9 +81,15 @@ func New(config Config) (*Executor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of builds: %w", err)
 	}
+	fixed := config.Workspace
+	if fixed != "" {
+		if fixed, err = filepath.EvalSymlinks(fixed); err != nil {
+			return nil, fmt.Errorf("find the workspace: %w", err)
+		}
+	}
 	e := &Executor{
-		dir: dir, source: config.Source, path: cmp.Or(config.Path, usualPath),
-		grace: cmp.Or(config.Grace, executor.Grace), patience: 5 * time.Second,
+		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
+		grace: cmp.Or(config.Grace, executor.Grace), hurry: config.Hurry, patience: 5 * time.Second,
 		spare: make(chan *tree, maxSpare),
 	}
 	if e.shell = e.find("bash"); e.shell == "" {
@@ -101,7 +116,9 @@ func (e *Executor) find(program string) string {
 func (e *Executor) BuildDir(record string) string { return filepath.Join(e.dir, record) }
 
 // Workspace implements [executor.Executor].
-func (e *Executor) Workspace(record string) string { return filepath.Join(e.dir, record, "workspace") }
+func (e *Executor) Workspace(record string) string {
+	return cmp.Or(e.fixed, filepath.Join(e.dir, record, "workspace"))
+}
 
 // Open implements [executor.Executor].
 func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Session, error) {
@@ -111,8 +128,8 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." {
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
-	dir := e.BuildDir(build.Record)
-	env, err := Environment(dir, build)
+	dir, workspace := e.BuildDir(build.Record), e.Workspace(build.Record)
+	env, err := Environment(dir, workspace, build)
 	if err != nil {
 		return nil, err
 	}
@@ -120,12 +137,16 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the build's directory: %w", err)
 	}
-	s := &session{Directory: executor.Directory(filepath.Join(dir, "workspace")), executor: e, record: build.Record, dir: dir, env: env}
+	s := &session{Directory: executor.Directory(workspace), executor: e, record: build.Record, dir: dir, env: env}
 	if s.tree, err = e.takeTree(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
 	}
-	for _, name := range []string{"workspace", "home", "tmp"} { // while a new supervisor starts
-		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+	own := []string{s.path("home"), s.path("tmp")}
+	if e.fixed == "" {
+		own = append(own, workspace)
+	}
+	for _, name := range own { // while a new supervisor starts
+		if err := os.Mkdir(name, 0o700); err != nil {
 			return nil, errors.Join(fmt.Errorf("make the build's directory: %w", err), s.Close(ctx))
 		}
 	}
@@ -206,7 +227,7 @@ const marker = "ATELIER_BUILD_RECORD_ID"
 
 // Environment returns the environment of the steps of a build in a directory, without PATH: these variables and the build's own,
 // nothing of the server's. What the build sets wins, except over what says where it runs.
-func Environment(dir string, build executor.Build) ([]string, error) {
+func Environment(dir, workspace string, build executor.Build) ([]string, error) {
 	env := []string{
 		"HOME=" + filepath.Join(dir, "home"),
 		"TMPDIR=" + filepath.Join(dir, "tmp"),
@@ -227,7 +248,7 @@ func Environment(dir string, build executor.Build) ([]string, error) {
 		}
 		env = append(env, p.Name+"="+p.Value)
 	}
-	env = append(env, "WORKSPACE="+filepath.Join(dir, "workspace"), marker+"="+build.Record)
+	env = append(env, "WORKSPACE="+workspace, marker+"="+build.Record)
 	return lastOfEach(env), nil
 }
 

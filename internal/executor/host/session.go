@@ -34,7 +34,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 			return executor.Result{}, err
 		}
 	}
-	if !isDir(s.path("workspace")) {
+	if !isDir(string(s.Directory)) {
 		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
 	}
 	switch {
@@ -58,7 +58,7 @@ func (s *session) script(ctx context.Context, script plan.Script, out io.Writer)
 	defer os.Remove(file)
 	shell := s.executor.shell
 	return s.run(ctx, supervisor.Command{
-		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: s.path("workspace"), Env: s.env,
+		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: string(s.Directory), Env: s.env,
 	}, out)
 }
 
@@ -113,12 +113,14 @@ func (s *session) stopWith(ctx context.Context, gone <-chan struct{}) {
 	defer grace.Stop()
 	select {
 	case <-gone:
+		return
 	case <-grace.C:
-		s.tree.kill()
-		giveUp := time.AfterFunc(s.executor.patience, s.tree.abandon)
-		defer giveUp.Stop()
-		<-gone
+	case <-s.executor.hurry:
 	}
+	s.tree.kill()
+	giveUp := time.AfterFunc(s.executor.patience, s.tree.abandon)
+	defer giveUp.Stop()
+	<-gone
 }
 
 // lost ends what a supervisor that went away left behind.

@@ -1,0 +1,92 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"atelier/internal/executor"
+	"atelier/internal/executor/host"
+	"atelier/internal/plan"
+)
+
+// place is the executor of the host in the user's directory.
+type place struct {
+	*host.Executor
+	dir        string
+	repository repository
+}
+
+// Open implements [executor.Executor].
+func (p *place) Open(ctx context.Context, b executor.Build) (executor.Session, error) {
+	s, err := p.Executor.Open(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return session{s, p}, nil
+}
+
+type session struct {
+	executor.Session
+	place *place
+}
+
+// Run implements [executor.Session].
+func (s session) Run(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
+	if step.Checkout == nil {
+		return s.Session.Run(ctx, step, out)
+	}
+	root, err := os.OpenRoot(s.place.dir)
+	if err != nil {
+		return executor.Result{}, fmt.Errorf("open the working directory: %w", err)
+	}
+	defer root.Close()
+	if why := s.place.leavesOut(root, *step.Checkout); why != "" {
+		_, err := fmt.Fprintln(out, why)
+		return executor.Result{}, err
+	}
+	added := topmost(root, step.Checkout.Path)
+	result, err := s.Session.Run(ctx, step, out)
+	if (err != nil || !result.Succeeded()) && added != "" {
+		// The next build would take half a repository for a whole one.
+		err = errors.Join(err, root.RemoveAll(added))
+	}
+	return result, err
+}
+
+// leavesOut says why a checkout is not made; it is made when that is empty. Nothing that is in the directory is touched.
+func (p *place) leavesOut(root *os.Root, c plan.Checkout) string {
+	switch {
+	case c.Path == "" && p.repository.has(c.URL):
+		return "Nothing is checked out: the working directory is used as it is."
+	case c.Path == "":
+		return fmt.Sprintf("Nothing is checked out: the working directory is used as it is, in place of %s.", c.URL)
+	case p.repository.has(c.URL):
+		return fmt.Sprintf("Nothing is checked out to %s: the working directory is this repository, and is used as it is.", c.Path)
+	case !missing(root, c.Path):
+		return fmt.Sprintf("Nothing is checked out: %s is there already and is used as it is.", c.Path)
+	default:
+		return ""
+	}
+}
+
+// missing reports whether there is nothing at a path.
+func missing(root *os.Root, name string) bool {
+	_, err := root.Lstat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// topmost returns what has to be made so that a directory is there: itself or one above it; nothing when it is there.
+func topmost(root *os.Root, dir string) string {
+	if !missing(root, dir) {
+		return ""
+	}
+	for above := path.Dir(dir); above != "." && missing(root, above); above = path.Dir(above) {
+		dir = above
+	}
+	return dir
+}
