@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"atelier/internal/build"
 	"atelier/internal/plan"
@@ -18,37 +19,50 @@ type Config struct {
 	Params []plan.Param // values given at a start
 }
 
+// Result is what was found out about a build file. Lines have the form FILE:LINE:COLUMN: PATH: MESSAGE.
+type Result struct {
+	Problems []string
+	Warnings []string
+	Children []string // absolute paths of the files of its jobs, which were checked with it
+}
+
 // Root returns the root of the repository that a build file lies in: the directory above .cloudbuild, else the working directory.
 func Root(file string) string {
-	if dir := filepath.Dir(file); filepath.Base(dir) == ".cloudbuild" {
-		return filepath.Dir(dir)
+	dir := filepath.Dir(file)
+	abs, err := filepath.Abs(dir)
+	for err == nil && abs != filepath.Dir(abs) {
+		above := filepath.Join(dir, "..")
+		if filepath.Base(abs) == ".cloudbuild" {
+			return above
+		}
+		dir, abs = above, filepath.Dir(abs)
 	}
 	return "."
 }
 
-// File checks a build file, and those of its jobs when it describes several tasks. It returns what is wrong and what is doubtful, a
-// line each, in the form FILE:LINE:COLUMN: PATH: MESSAGE. The error is that of a file that cannot be read; one that a flow names
-// and that is not there is a problem.
-func (c Config) File(name string) (problems, warnings []string, err error) {
+// File checks a build file, and those of its jobs when it describes several tasks. The error is that of a file that cannot be read; one
+// that a flow names and that is not there is a problem.
+func (c Config) File(name string) (Result, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, nil, err
+		return Result{}, err
 	}
 	return c.Data(name, data)
 }
 
 // Data does the same for the content of a build file.
-func (c Config) Data(name string, data []byte) (problems, warnings []string, err error) {
+func (c Config) Data(name string, data []byte) (Result, error) {
 	in := c.input(name, data)
 	flow, isFlow, wrong := plan.ReadFlow(in)
-	warnings = flow.Warnings
+	result := Result{Warnings: flow.Warnings}
 	if !isFlow {
 		var p plan.Plan
 		p, wrong = plan.New(in)
-		warnings = p.Warnings
+		result.Warnings = p.Warnings
 	}
-	if problems, err = lines(wrong); err != nil || len(problems) > 0 {
-		return problems, warnings, err
+	var err error
+	if result.Problems, err = lines(wrong); err != nil || len(result.Problems) > 0 {
+		return result, err
 	}
 	root := c.Root
 	if root == "" {
@@ -56,13 +70,17 @@ func (c Config) Data(name string, data []byte) (problems, warnings []string, err
 	}
 	seen := make(map[string]bool) // a file may be that of several jobs; what is wrong with it is said once
 	for _, j := range flow.Jobs {
-		wrong, doubtful, err := c.child(filepath.Join(root, filepath.FromSlash(j.BuildRef)), name, j)
+		file := filepath.Join(root, filepath.FromSlash(j.BuildRef))
+		wrong, doubtful, err := c.child(file, name, j)
 		if err != nil {
-			return problems, warnings, err
+			return result, err
 		}
-		problems, warnings = unseen(seen, problems, wrong), unseen(seen, warnings, doubtful)
+		result.Problems, result.Warnings = unseen(seen, result.Problems, wrong), unseen(seen, result.Warnings, doubtful)
+		if abs, err := filepath.Abs(file); err == nil {
+			result.Children = append(result.Children, abs)
+		}
 	}
-	return problems, warnings, nil
+	return result, nil
 }
 
 func unseen(seen map[string]bool, all, more []string) []string {
@@ -78,8 +96,8 @@ func unseen(seen map[string]bool, all, more []string) []string {
 // child checks the build file of a job of a flow.
 func (c Config) child(file, flow string, j plan.FlowJob) (problems, warnings []string, err error) {
 	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		p := plan.Problem{File: flow, Line: j.Line, Column: j.Column, Message: fmt.Sprintf("the job %q names the build file %s, which is not there", j.Name, file)}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) {
+		p := plan.Problem{File: flow, Line: j.Line, Column: j.Column, Message: fmt.Sprintf("the job %q names the build file %s, and there is no such file", j.Name, file)}
 		return []string{p.String()}, nil, nil
 	}
 	if err != nil {
@@ -101,9 +119,23 @@ func (c Config) input(name string, data []byte) plan.Input {
 		Classes: build.Classes,
 	}
 	for _, name := range build.SystemParameters {
-		in.System = append(in.System, plan.Param{Name: name, Value: name})
+		in.System = append(in.System, plan.Param{Name: name, Value: sampleOf[name]})
 	}
 	return in
+}
+
+// sampleOf has a value of each parameter that the service sets, since some settings take only numbers, or names.
+var sampleOf = map[string]string{
+	"BUILDNUMBER":       "20060102.1",
+	"TIMESTAMP":         "20060102150405",
+	"INCREASENUM":       "1",
+	"PROJECT_ID":        "00000000000000000000000000000000",
+	"WORKSPACE":         "/workspace",
+	"GIT_TAG":           "v1.0.0",
+	"COMMIT_ID":         "0000000000000000000000000000000000000000",
+	"COMMIT_ID_SHORTER": "00000000",
+	"JOB_NAME":          "job",
+	"EXECUTOR":          "user",
 }
 
 // lines returns problems as they are shown.

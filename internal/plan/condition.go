@@ -12,10 +12,11 @@ import (
 //	unary     = "!" unary | "(" condition ")" | operand [ ( "==" | "!=" ) operand ]
 //	operand   = name | "${" name "}" | text in quotes | number | "true" | "false"
 //
-// Everything is compared as text. A name that is not known is the empty text; a lone operand holds when it is "true".
+// Everything is compared as text, and a text in quotes may hold references to parameters. A name that is not known is the empty
+// text; a lone operand holds when it is "true".
 
 // evaluate returns whether a condition holds. An error says what is wrong and at which character.
-func evaluate(condition string, value func(name string) string) (bool, error) {
+func evaluate(condition string, value func(name string) (string, bool)) (bool, error) {
 	p := conditionParser{text: condition, value: value}
 	result := p.or()
 	p.blanks()
@@ -32,7 +33,7 @@ type conditionParser struct {
 	text  string
 	at    int
 	depth int
-	value func(string) string
+	value func(string) (string, bool)
 	err   error // the first one; from then on nothing is read
 }
 
@@ -118,14 +119,15 @@ func (p *conditionParser) operand() string {
 	case rest[0] == '\'' || rest[0] == '"':
 		if end := strings.IndexByte(rest[1:], rest[0]); end >= 0 {
 			p.at += end + 2
-			return rest[1 : end+1]
+			return replaceReferences(rest[1:end+1], p.value)
 		}
 		p.fail("a closing quote")
 		return ""
 	case strings.HasPrefix(rest, "${"):
 		if end := strings.IndexByte(rest, '}'); end > 2 {
 			p.at += end + 1
-			return p.value(rest[2:end])
+			value, _ := p.value(rest[2:end])
+			return value
 		}
 	default:
 		if n := wordLength(rest); n > 0 {
@@ -153,5 +155,6 @@ func (p *conditionParser) wordValue(word string) string {
 	if word == "true" || word == "false" || word[0] == '-' || word[0] >= '0' && word[0] <= '9' {
 		return word
 	}
-	return p.value(word)
+	value, _ := p.value(word)
+	return value
 }

@@ -28,6 +28,8 @@ func TestCondition(t *testing.T) {
 		{condition: "-1 == '-1'", want: true},
 		{condition: "b_2 == 'x y'", want: true},
 		{condition: "!(a==1)"},
+		{condition: `'${arch}64' == "ARM64"`, want: true},
+		{condition: "'${none}' == ''"},
 		{condition: "", err: "the condition is not valid at character 1: a parameter, a text in quotes or a number is expected, found its end"},
 		{condition: "a ==", err: "the condition is not valid at character 5: a parameter, a text in quotes or a number is expected, found its end"},
 		{condition: "a = 1", err: `the condition is not valid at character 3: an operator, && or || is expected, found "= 1"`},
@@ -37,7 +39,7 @@ func TestCondition(t *testing.T) {
 		{condition: "${} == 1", err: `the condition is not valid at character 1: a parameter, a text in quotes or a number is expected, found "${} == 1"`},
 	}
 	for _, tt := range tests {
-		got, err := evaluate(tt.condition, func(name string) string { return values[name] })
+		got, err := evaluate(tt.condition, func(name string) (string, bool) { value, ok := values[name]; return value, ok })
 		message := ""
 		if err != nil {
 			message = err.Error()

@@ -68,7 +68,7 @@ func (r *reader) condition(e entry) bool {
 	if !ok {
 		return false
 	}
-	holds, err := evaluate(raw, func(name string) string { return r.scope.values[name] })
+	holds, err := evaluate(raw, r.scope.value)
 	if err != nil {
 		r.report(e.value, e.path, "%s", err)
 	}

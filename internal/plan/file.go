@@ -56,11 +56,12 @@ func (r *reader) root(n *yaml.Node) {
 			return
 		}
 	}
-	if !has {
+	switch {
+	case has:
+		r.steps(steps)
+	case valueOf(n, "build_flow") == nil && valueOf(n, "build_jobs") == nil: // meant as a flow, and reported
 		r.report(n, "steps", "is missing")
-		return
 	}
-	r.steps(steps)
 }
 
 // top reads what the files of one and of several tasks share. The parameters come first, since every other value may refer to
@@ -74,7 +75,7 @@ func (r *reader) top(n *yaml.Node) (map[string]entry, bool) {
 	}
 	for _, e := range entries {
 		if !slices.Contains(topKeys, e.key) {
-			r.unknown(e, topKeys)
+			r.unknownHere(e, topKeys)
 			continue
 		}
 		keys[e.key] = e

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"atelier/internal/build"
 )
 
 // Flow is a build file with several tasks: each is a build of its own, with a build file of its own.
@@ -159,7 +161,8 @@ func (r *reader) jobsOf(flow entry, entries []entry, known []string) []FlowJob {
 			r.flowEntry(e, known)
 		}
 	}
-	if !has && r.follow(flow.value).Kind == yaml.MappingNode {
+	named := func(e entry) bool { return e.key == "build_jobs" || e.key == "jobs_resolver" } // reported
+	if !has && r.follow(flow.value).Kind == yaml.MappingNode && !slices.ContainsFunc(entries, named) {
 		r.report(flow.at, flow.path+".jobs", "is missing")
 	}
 	return jobs
@@ -171,12 +174,32 @@ func (r *reader) flowEntry(e entry, known []string) {
 		r.report(e.at, e.path, "jobs that a program works out are not supported; list them below jobs")
 		return
 	}
+	r.unknownHere(e, known)
+}
+
+// unknownHere reports a key that is not among the known ones, with what it is called here when it is known elsewhere.
+func (r *reader) unknownHere(e entry, known []string) {
+	if advice := elsewhere[e.key]; advice != "" {
+		r.report(e.at, e.path, "is not known; %s", advice)
+		return
+	}
 	r.unknown(e, known)
+}
+
+// elsewhere has keys of other products, and of other places.
+var elsewhere = map[string]string{
+	"build_flow":    "it is called buildflow",
+	"build_jobs":    "it is called jobs and stands below buildflow",
+	"needs":         "a job names those that it waits for in depends_on",
+	"stages":        "jobs are put in order by their depends_on",
+	"triggers":      "what starts a build is set in the task, not in the file",
+	"build_execute": "a job names its build file in build_ref",
+	"condition":     "a condition stands in an entry of envs or buildflows, or in a job",
 }
 
 // strategy checks the strategy. Both mean the same here: a job is queued when those that it depends on have succeeded.
 func (r *reader) strategy(e entry) {
-	if s, ok := r.expanded(e); ok && s != "lazy" && s != "eager" {
+	if s, ok := r.expanded(e); ok && s != "" && s != "lazy" && s != "eager" {
 		r.report(e.value, e.path, "must be lazy or eager, found %s", shown(s))
 	}
 }
@@ -191,11 +214,18 @@ type jobEntry struct {
 
 var jobKeys = []string{"job", "build_ref", "depends_on", "params", "condition"}
 
+// maxJobs is how many jobs a flow may have: each of them is a build.
+const maxJobs = 100
+
 // jobs reads a list of jobs, and returns them in an order in which each comes after those that it depends on.
 func (r *reader) jobs(list entry) []FlowJob {
 	nodes := r.list(list.value, list.path, "jobs")
 	if kind := r.follow(list.value).Kind; len(nodes) == 0 && (kind == yaml.SequenceNode || isNull(list.value)) {
 		r.report(list.at, list.path, "has no jobs")
+	}
+	if len(nodes) > maxJobs {
+		r.report(list.at, list.path, "has %d jobs, at most %d are allowed", len(nodes), maxJobs)
+		return nil
 	}
 	var jobs []jobEntry
 	lines := make(map[string]int)
@@ -236,12 +266,12 @@ func (r *reader) job(n *yaml.Node, path string) jobEntry {
 		case "condition":
 			j.Skipped = !r.condition(e)
 		default:
-			r.unknown(e, jobKeys)
+			r.unknownHere(e, jobKeys)
 		}
 	}
 	if r.follow(n).Kind == yaml.MappingNode {
 		for _, key := range []string{"job", "build_ref"} {
-			if !has[key] {
+			if !has[key] && (key != "build_ref" || !has["build_execute"]) {
 				r.report(n, join(path, key), "is missing")
 			}
 		}
@@ -249,12 +279,12 @@ func (r *reader) job(n *yaml.Node, path string) jobEntry {
 	return j
 }
 
-// jobName returns the name of a job; false when there is none, which is not reported yet.
+// jobName returns the name of a job, which logs and records show; false when there is none, which is not reported yet. No reference is
+// replaced in it, since other jobs use it as it stands.
 func (r *reader) jobName(e entry) (string, bool) {
-	const longest = 128
 	name, ok := r.scalar(e.value, e.path)
-	if n := len([]rune(name)); n > longest {
-		r.report(e.value, e.path, "has %d characters, at most %d are allowed", n, longest)
+	if why := build.CheckStepName(name); name != "" && why != "" {
+		r.report(e.value, e.path, "%s", why)
 	}
 	return name, !ok || name != ""
 }
@@ -291,62 +321,4 @@ func (r *reader) dependsOn(e entry) []entry {
 		}
 	}
 	return names
-}
-
-// inOrder checks what the jobs depend on, and returns them in an order in which they can run. When not all jobs could be read,
-// the names of the others are not known.
-func (r *reader) inOrder(jobs []jobEntry, sound bool) []FlowJob {
-	var names []string
-	for _, j := range jobs {
-		names = append(names, j.Name)
-	}
-	for i := range jobs {
-		j := &jobs[i]
-		for _, need := range j.needs {
-			switch {
-			case need.key == j.Name:
-				r.report(need.at, need.path, "the job %s depends on itself", shown(j.Name))
-			case slices.Contains(j.DependsOn, need.key):
-				r.report(need.at, need.path, "%s stands twice", shown(need.key))
-			case slices.Contains(names, need.key):
-				j.DependsOn = append(j.DependsOn, need.key)
-			case sound:
-				r.report(need.at, need.path, "there is no job %s%s; there are: %s", shown(need.key), suggestion(need.key, names), strings.Join(names, ", "))
-			}
-		}
-	}
-	var order []FlowJob
-	done := make(map[string]bool)
-	for {
-		i := slices.IndexFunc(jobs, func(j jobEntry) bool {
-			return !done[j.Name] && !slices.ContainsFunc(j.DependsOn, func(name string) bool { return !done[name] })
-		})
-		if i < 0 {
-			break
-		}
-		done[jobs[i].Name] = true
-		order = append(order, jobs[i].FlowJob)
-	}
-	if len(order) < len(jobs) {
-		way := circle(jobs, done)
-		i := slices.Index(names, way[0])
-		r.report(jobs[i].at, jobs[i].path+".depends_on", "the jobs wait for each other: %s", strings.Join(way, " → "))
-	}
-	return order
-}
-
-// circle returns the names of jobs that depend on each other, the first again at the end. Every job that is not done leads to some.
-func circle(jobs []jobEntry, done map[string]bool) []string {
-	var way []string
-	i := slices.IndexFunc(jobs, func(j jobEntry) bool { return !done[j.Name] })
-	for {
-		name := jobs[i].Name
-		if start := slices.Index(way, name); start >= 0 {
-			return append(way[start:], name)
-		}
-		way = append(way, name)
-		next := slices.IndexFunc(jobs[i].DependsOn, func(name string) bool { return !done[name] })
-		needed := jobs[i].DependsOn[next]
-		i = slices.IndexFunc(jobs, func(j jobEntry) bool { return j.Name == needed })
-	}
 }

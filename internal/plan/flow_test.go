@@ -80,3 +80,33 @@ func TestNoFlow(t *testing.T) {
 		t.Error(ok, err)
 	}
 }
+
+// TestReferencesOfJobs: a job's entry can pass on, under the same name, what the flow has, and refer to what only its file defines.
+func TestReferencesOfJobs(t *testing.T) {
+	t.Parallel()
+	in := fileInput("version: 2.0\nparams: [{name: channel, value: 'nightly ${day}'}]\nbuildflow: {strategy: , jobs: [{job: A, build_ref: a.yml, params: [" +
+		"{name: channel, value: 'for A, ${channel}'}, {name: title, value: '${channel} ${kind} of ${BUILDNUMBER}'}]}]}\n")
+	in.Params = []plan.Param{{Name: "day", Value: "Monday"}}
+	flow, _, err := plan.ReadFlow(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Flow = &flow.Jobs[0].Context
+	in.File = &plan.File{Path: "a.yml", Data: []byte("version: 2.0\nparams: [{name: kind, value: build}]\nsteps: {BUILD: [{sh: {inputs: {command: '${channel}; ${title}'}}}]}\n")}
+	p, err := plan.New(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Steps[1].Script.Command; got != "for A, nightly Monday; nightly Monday build of 20240229.1" {
+		t.Errorf("the command is %q", got)
+	}
+}
+
+// TestUnknownInAName: a step whose name refers to a parameter that nobody defined runs, with a warning.
+func TestUnknownInAName(t *testing.T) {
+	t.Parallel()
+	p, err := plan.New(fileInput("version: 2.0\nsteps: {BUILD: [{sh: {name: 'Build ${channel}', inputs: {command: a}}}]}\n"))
+	if err != nil || len(p.Warnings) != 1 || p.Steps[1].Name != "Build ${channel}" {
+		t.Errorf("error %v, plan %+v", err, p)
+	}
+}

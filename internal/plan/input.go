@@ -97,13 +97,14 @@ func (s *scope) resolve(name string, raw map[string]string, way []string, cycle 
 	})
 }
 
-// expand replaces the references in a text. What it does not know stays as it is.
-func (s *scope) expand(text string) string {
-	return replaceReferences(text, func(name string) (string, bool) {
-		value, ok := s.values[name]
-		return value, ok
-	})
+// value returns the final value of a parameter.
+func (s *scope) value(name string) (string, bool) {
+	value, ok := s.values[name]
+	return value, ok
 }
+
+// expand replaces the references in a text. What it does not know stays as it is.
+func (s *scope) expand(text string) string { return replaceReferences(text, s.value) }
 
 // env returns all parameters with their final values.
 func (s *scope) env() []Param {

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -19,6 +20,10 @@ func TestInvalid(t *testing.T) {
 	}
 	flow := func(jobs ...string) string {
 		return "version: 2.0\nbuildflow:\n  jobs:\n    - " + strings.Join(jobs, "\n    - ") + "\n"
+	}
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprintf("{job: j%d, build_ref: a}", i)
 	}
 	nested := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
 	laughs := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
@@ -68,8 +73,13 @@ func TestInvalid(t *testing.T) {
 		{"jobs twice", flow("{job: A, build_ref: a.yml}") + "jobs: [{job: B, build_ref: b.yml}]\n", "jobs: stands beside buildflow, which has jobs of its own"},
 		{"a strategy", "version: 2.0\nbuildflow: {strategy: parallel, jobs: [{job: A, build_ref: a.yml}]}\n", `buildflow.strategy: must be lazy or eager, found "parallel"`},
 		{"a resolver", "version: 2.0\nbuildflow: {jobs_resolver: {provider: x}}\n", "buildflow.jobs_resolver: jobs that a program works out are not supported; list them below jobs"},
-		{"a wrong word", "version: 2.0\nbuild_flow: {}\nsteps:\n  BUILD:\n    - sh: {inputs: {command: a}}\n", `build_flow: is not known (did you mean "buildflow"?)`},
-		{"needs", flow("{job: A, build_ref: a.yml, needs: [B]}"), "buildflow.jobs[0].needs: is not known; known are: build_ref, condition, depends_on, job, params"},
+		{"a wrong word", "version: 2.0\nbuild_flow: {}\nsteps:\n  BUILD:\n    - sh: {inputs: {command: a}}\n", "build_flow: is not known; it is called buildflow"},
+		{"needs", flow("{job: A, build_ref: a.yml, needs: [B]}"), "buildflow.jobs[0].needs: is not known; a job names those that it waits for in depends_on"},
+		{"build_jobs", "version: 2.0\nbuildflow: {build_jobs: []}\n", "b.yml:2:13: buildflow.build_jobs: is not known; it is called jobs and stands below buildflow"},
+		{"build_jobs alone", "version: 2.0\nbuild_jobs: []\n", "b.yml:2:1: build_jobs: is not known; it is called jobs and stands below buildflow"},
+		{"build_execute", flow("{job: A, build_execute: make}"), "buildflow.jobs[0].build_execute: is not known; a job names its build file in build_ref"},
+		{"triggers", with("triggers: []"), "b.yml:2:1: triggers: is not known; what starts a build is set in the task, not in the file"},
+		{"a condition of the only flow", "version: 2.0\nbuildflow: {condition: a, jobs: [{job: A, build_ref: a}]}\n", "buildflow.condition: is not known; a condition stands in"},
 		{"two jobs of one name", flow("{job: A, build_ref: a.yml}", "{job: A, build_ref: b.yml}"), `b.yml:5:7: buildflow.jobs[1].job: there are two jobs with the name "A", the first in line 4`},
 		{"a job without a name", flow("{build_ref: a.yml}"), "b.yml:4:7: buildflow.jobs[0].job: is missing"},
 		{"a job without a file", flow("{job: A}"), "buildflow.jobs[0].build_ref: is missing"},
@@ -84,8 +94,20 @@ func TestInvalid(t *testing.T) {
 		{"one twice", flow("{job: A, build_ref: a.yml}", "{job: B, build_ref: b.yml, depends_on: [A, A]}"), `depends_on[1]: "A" stands twice`},
 		{
 			"a circle", flow("{job: X, build_ref: a.yml, depends_on: A}", "{job: A, build_ref: a.yml, depends_on: B}", "{job: B, build_ref: b.yml, depends_on: [A]}"),
-			"b.yml:5:7: buildflow.jobs[1].depends_on: the jobs wait for each other: A → B → A",
+			"b.yml:5:46: buildflow.jobs[1].depends_on: the jobs wait for each other: A → B → A",
 		},
+		{
+			"a circle entered in its middle", flow("{job: X, build_ref: a, depends_on: C}", "{job: B, build_ref: a, depends_on: C}", "{job: C, build_ref: a, depends_on: B}"),
+			"b.yml:5:42: buildflow.jobs[1].depends_on: the jobs wait for each other: B → C → B",
+		},
+		{
+			"two circles", flow("{job: A, build_ref: a, depends_on: B}", "{job: B, build_ref: a, depends_on: A}", "{job: C, build_ref: a, depends_on: [A, D]}", "{job: D, build_ref: a, depends_on: C}"),
+			"wait for each other: A → B → A\nb.yml:6:46: buildflow.jobs[2].depends_on[1]: the jobs wait for each other: C → D → C",
+		},
+		{"no such job among many", flow(append(many[:12:12], "{job: B, build_ref: a, depends_on: [C]}")...), "there are: j0, j1, j2, j3, j4, j5, j6, j7, j8, j9, …"},
+		{"too many jobs", flow(many...), "b.yml:3:3: buildflow.jobs: has 101 jobs, at most 100 are allowed"},
+		{"a name of two lines", flow(`{job: "a\nb", build_ref: a}`), `b.yml:4:13: buildflow.jobs[0].job: must be 1 to 128 letters, digits, spaces`},
+		{"a reference in a name", flow("{job: '${a}', build_ref: a}"), `buildflow.jobs[0].job: must be 1 to 128 letters, digits, spaces`},
 		{"a job's condition", flow("{job: A, build_ref: a.yml, condition: a =}"), "buildflow.jobs[0].condition: the condition is not valid at character 3"},
 		{"a job's parameter", flow("{job: A, build_ref: a.yml, params: [{name: PATH}]}"), `buildflow.jobs[0].params[0].name: "PATH" is reserved`},
 		{"no condition holds", "version: 2.0\nbuildflows:\n  - {condition: a == 1, jobs: [{job: A, build_ref: a.yml}]}\n", "b.yml:2:1: buildflows: none of the conditions holds, so there is nothing to build"},
@@ -154,6 +176,23 @@ func TestAccepted(t *testing.T) {
 	} {
 		if _, err := plan.New(fileInput(text)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestOneProblem: what follows from a problem is not told as another one.
+func TestOneProblem(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{
+		"version: 2.0\nbuild_flow: {jobs: []}\n", "version: 2.0\nbuild_jobs: []\n", "version: 2.0\nbuildflow: {build_jobs: []}\n",
+		"version: 2.0\nbuildflow: {jobs_resolver: {}}\n", "version: 2.0\nbuildflow: {jobs: [{job: A, build_execute: make}]}\n",
+	} {
+		_, ok, err := plan.ReadFlow(fileInput(file))
+		if !ok {
+			_, err = plan.New(fileInput(file))
+		}
+		if problems, _ := errors.AsType[plan.Problems](err); len(problems) != 1 {
+			t.Errorf("%q has the problems\n%v", file, err)
 		}
 	}
 }

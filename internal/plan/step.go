@@ -161,7 +161,8 @@ func (r *reader) name(e entry, step *Step) {
 	if !ok || name == "" {
 		return
 	}
-	if why := build.CheckStepName(name); why != "" {
+	checked := reference.ReplaceAllString(name, "$1") // a reference that stays is a warning, and no reason to fail
+	if why := build.CheckStepName(checked); why != "" {
 		r.report(e.value, e.path, "%s", why)
 		return
 	}
