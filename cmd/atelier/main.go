@@ -24,11 +24,12 @@ type cli struct {
 	Config  configFlag       `help:"Read settings from this YAML file." placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version and leave." env:"-"`
 
-	Serve serveCommand `cmd:"" help:"Run the server."`
-	Demo  demoCommand  `cmd:"" help:"Run a server with a user, a task and a first build, to try things out." set:"kept=a temporary one, removed at the end"`
-	Exec  execCommand  `cmd:"" help:"Run a build file in the working directory, without a server."`
-	Lint  lintCommand  `cmd:"" help:"Check build files."`
-	Admin adminCommand `cmd:"" help:"Manage users, projects, roles and access keys."`
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Run a server with a user, a task and a first build, to try things out." set:"kept=a temporary one, removed at the end"`
+	Exec    execCommand    `cmd:"" help:"Run a build file in the working directory, without a server."`
+	Lint    lintCommand    `cmd:"" help:"Check build files."`
+	Convert convertCommand `cmd:"" help:"Turn the steps of a build task into a build file."`
+	Admin   adminCommand   `cmd:"" help:"Manage users, projects, roles and access keys."`
 }
 
 // stdio is what a command prints to: results to Out, progress to Err.

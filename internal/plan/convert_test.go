@@ -1,0 +1,160 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"atelier/internal/build"
+	"atelier/internal/plan"
+)
+
+func TestConvert(t *testing.T) {
+	t.Parallel()
+	on, off := true, false
+	job := build.Config{
+		Arch: "x86-64", Flavor: "4u8g", AutoUpdateSubmodules: "true",
+		Sources: []build.Source{{URL: repository, Branch: "main", Depth: "5", LFS: &on}},
+		Steps: []build.ActionStep{
+			{ModuleID: "devcloud2018.codeci_action_20017.action", Name: "Greet", Properties: map[string]any{"command": "echo hello\necho ${name}\n", "image": "shell4.2.46", "preCondition": "SUCCESS"}},
+			{ModuleID: "npm", Name: "Lint: all", Enable: &off, Properties: map[string]any{"command": "npm run lint"}},
+			{ModuleID: "maven", Name: "Maven", Enable: &on, Properties: map[string]any{"command": "mvn package", "image": "registry.example.org/maven:3", "ignore_fail": "true", "cacheOption": "cached"}},
+			{ModuleID: "gradle", Name: "Gradle", Properties: map[string]any{"command": "./gradlew build", "gradle": "4.10", "jdk": "1.8"}},
+			{ModuleID: "docker", Name: "Nothing"},
+			{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "**/target/*.?ar", "customUploadPath": "/app", "buildVersion": "2.0", "uploadTool": "curl"}},
+			{ModuleID: "download_artifact", Name: "Last", Enable: &off, Properties: map[string]any{"url": "https://x/p/v/n"}},
+		},
+	}
+	got, err := plan.Convert(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `version: 2.0
+env:
+  resource:
+    type: docker
+    arch: X86
+    class: 4U8G
+steps:
+  PRE_BUILD:
+    - checkout:
+        name: Checkout
+        inputs:
+          scm: codehub
+          url: https://git.example.org/team/app.git
+          branch: ${codeBranch}
+          depth: 5
+          submodule: true
+          lfs: true
+  BUILD:
+    - sh:
+        name: Greet
+        image: cloudbuild@shell4.2.46
+        inputs:
+          command: |
+            echo hello
+            echo ${name}
+    # disabled:
+    # - npm:
+    #     name: 'Lint: all'
+    #     inputs:
+    #       command: npm run lint
+    - maven:
+        name: Maven
+        image: registry.example.org/maven:3
+        inputs:
+          command: mvn package
+          ignore_fail: true
+    - gradle:
+        name: Gradle
+        inputs:
+          gradle: "4.10"
+          jdk: "1.8"
+          command: ./gradlew build
+    - upload_artifact:
+        name: Upload
+        inputs:
+          path: '**/target/*.?ar'
+          version: app/2.0
+
+# disabled:
+# - download_artifact:
+#     name: Last
+#     inputs:
+#       url: https://x/p/v/n
+`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestConvertProblems(t *testing.T) {
+	t.Parallel()
+	off := false
+	_, err := plan.Convert(build.Config{Steps: []build.ActionStep{
+		{ModuleID: "unknown", Name: "a"}, {ModuleID: "sh", Name: "b"}, {ModuleID: "build_image", Name: "c"}, {ModuleID: "gradle", Name: "d", Properties: map[string]any{"command": "x"}},
+	}})
+	want := `steps[0].module_id: found "unknown", which this version does not know
+steps[1].properties.command: is missing
+steps[2]: this version cannot convert build_image steps
+steps[3].properties.gradle: is missing; a build file must name it
+steps[3].properties.jdk: is missing; a build file must name it`
+	if err == nil || err.Error() != want {
+		t.Errorf("the problems are\n%v\nwant\n%s", err, want)
+	}
+	if _, err := plan.Convert(build.Config{Steps: []build.ActionStep{{ModuleID: "sh", Name: "b", Enable: &off, Properties: map[string]any{"command": "x"}}}}); err == nil ||
+		err.Error() != "steps: has no enabled steps, and a build file must have some" {
+		t.Error(err)
+	}
+}
+
+// TestConvertRoundTrip: the build file does what the task did.
+func TestConvertRoundTrip(t *testing.T) {
+	t.Parallel()
+	text := rapid.OneOf(rapid.StringMatching(`[ -~\n\t]{1,60}`), rapid.StringMatching(`([a-z#:'" -]{0,9}\n){1,4}`), rapid.Just("\ufeffa\u2028b"), rapid.Just("a\r\nb")).
+		Filter(func(s string) bool { return strings.TrimSpace(s) != "" })
+	step := rapid.Custom(func(t *rapid.T) build.ActionStep {
+		s := build.ActionStep{
+			ModuleID:   rapid.SampledFrom([]string{"sh", "devcloud2018.codeci_action_20017.action", "go", "npm", "maven", "python", "local.codeci_action_cmake.action"}).Draw(t, "module"),
+			Name:       rapid.StringMatching(`[A-Za-z0-9 ,;:./()_-]{1,20}`).Filter(func(s string) bool { return strings.TrimSpace(s) != "" }).Draw(t, "name"),
+			Properties: map[string]any{"command": text.Draw(t, "command")},
+		}
+		if rapid.Bool().Draw(t, "has image") {
+			s.Properties["image"] = rapid.SampledFrom([]string{"nodejs18", "registry.example.org/a/b:1.0"}).Draw(t, "image")
+		}
+		if rapid.Bool().Draw(t, "may fail") {
+			s.Properties["ignore_fail"] = "true"
+		}
+		if rapid.Bool().Draw(t, "has a switch") {
+			s.Enable = new(rapid.Bool().Draw(t, "enabled"))
+		}
+		return s
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		in := fileInput("")
+		in.File = nil
+		in.Params = []plan.Param{{Name: "codeBranch", Value: "main"}, {Name: "a", Value: "b"}}
+		in.Job.Arch, in.Job.Steps = "x86-64", rapid.SliceOfN(step, 1, 5).Draw(t, "steps")
+		file, err := plan.Convert(in.Job)
+		if err != nil {
+			if strings.Contains(err.Error(), "no enabled steps") {
+				return
+			}
+			t.Fatal(err)
+		}
+		want, err := plan.New(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.File = &plan.File{Path: "build.yml", Data: file}
+		got, err := plan.New(in)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, file)
+		}
+		if diff := cmp.Diff(want.Steps, got.Steps); diff != "" {
+			t.Errorf("steps (-task +file):\n%s\n%s", diff, file)
+		}
+	})
+}
