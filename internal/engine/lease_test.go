@@ -240,13 +240,13 @@ func TestOwnerThatComesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sleepy := w.parts("sleepy")
-	sleepy.Queue, sleepy.LeaseTime = complacent{sleepy.Queue, new(atomic.Value)}, 300*time.Millisecond
+	sleepy.Queue, sleepy.LeaseTime = complacent{sleepy.Queue, new(atomic.Value)}, briefLease
 	w.start(sleepy)
 	fifo := newFifo(t)
 	r := w.begin(w.scripts("echo ready; read line < "+fifo, "echo never"))
 	w.printed(r.ID, "] ready\n")
 	other := w.parts("other")
-	other.LeaseTime = 300 * time.Millisecond
+	other.LeaseTime = briefLease
 	w.start(other)
 	r = w.end(r.ID)
 	w.wantEnd(r, build.Failed, lost)
@@ -324,7 +324,7 @@ func TestBuildsOfADeadEngine(t *testing.T) {
 				w.halt(left)
 			}
 			parts := w.parts("e1")
-			parts.LeaseTime = 300 * time.Millisecond
+			parts.LeaseTime = briefLease
 			w.start(parts)
 			r := w.end(left.ID)
 			w.wantEnd(r, tt.state, tt.text)

@@ -85,7 +85,7 @@ func TestStopByAnotherServer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	parts := w.parts("e1")
-	parts.LeaseTime = 300 * time.Millisecond
+	parts.LeaseTime = briefLease
 	w.start(parts)
 	r := w.begin(w.scripts("echo ready; sleep 1000"))
 	w.printed(r.ID, "] ready\n")

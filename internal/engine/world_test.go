@@ -29,6 +29,10 @@ import (
 // patience is how long a test waits for something that should come. It is long because machines can be slow.
 const patience = time.Minute
 
+// briefLease is the lease time where a test waits for something that happens when leases are renewed or run out. It is as long as a
+// machine may be busy with something else.
+const briefLease = 3 * time.Second
+
 // world is everything that an engine works with, all of it real: a database, logs, repositories, and processes.
 type world struct {
 	t            *testing.T
