@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"atelier/internal/crash"
 	"atelier/internal/fault"
 )
 
@@ -53,6 +54,7 @@ func (s *Service) Start(ctx context.Context, actor Actor, req StartRequest) (Rec
 		return Record{}, hideMissing(err, noSuchJob(req.JobID))
 	}
 	if !repeated {
+		crash.At(crash.BuildStored)
 		s.Engine.Wake()
 	}
 	return record, nil
@@ -184,6 +186,7 @@ func (s *Service) Stop(ctx context.Context, actor Actor, id JobID, number int) e
 	if err := s.Store.RequestStop(ctx, record.ID, actor, s.now()); err != nil {
 		return hideMissing(err, noSuchBuild(id, number))
 	}
+	crash.At(crash.StopStored)
 	s.Engine.StopBuild(record.ID)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
+	"atelier/internal/crash"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 	"atelier/internal/glob"
@@ -89,7 +90,12 @@ func (r *run) uploadFile(files executor.Files, file string, a build.Artifact) (b
 	if a, err = r.Artifacts.Write(r.ctx, a, content); err != nil {
 		return build.Artifact{}, err
 	}
-	return a, r.insist(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a, r.lease.Fence) })
+	crash.At(crash.ArtifactWritten)
+	if err := r.insist(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a, r.lease.Fence) }); err != nil {
+		return build.Artifact{}, err
+	}
+	crash.At(crash.ArtifactPublished)
+	return a, nil
 }
 
 // download puts a file of the release repository into the workspace.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 )
 
 // dispatch takes builds from the queue as long as there are slots, and sleeps until somebody wakes it.
@@ -75,6 +76,9 @@ func (e *Engine) next() (*run, error) {
 	now := e.Now()
 	lease, ok, err := e.Queue.Lease(e.work, build.Claim{Offer: e.offer(), Limits: e.Limits, Now: now, Until: now.Add(e.LeaseTime)})
 
+	if ok {
+		crash.At(crash.BuildLeased)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	stops := e.stops

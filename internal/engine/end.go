@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 	"atelier/internal/logs"
@@ -105,6 +106,7 @@ func (r *run) end(end *build.End) error {
 	if err := r.closeLog(); err != nil && end.State == build.Succeeded {
 		*end = build.End{State: build.Failed, Error: r.explain(err)}
 	}
+	crash.At(crash.LogClosed)
 	end.At = moment(r.Now())
 	progress := build.Progress{End: end}
 	if r.began {

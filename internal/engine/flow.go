@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 	"atelier/internal/fault"
 	"atelier/internal/logs"
 )
@@ -39,6 +40,7 @@ func (r *run) beginFlow() error {
 		return err
 	}
 	r.began, r.flow = true, true
+	crash.At(crash.FlowStored)
 	r.leaveSlot()
 	return r.followFlow()
 }
@@ -128,6 +130,7 @@ func (r *run) moveFlow() (jobs []build.FlowJob, err error) {
 		if err := r.insist(r.base, func(ctx context.Context) error { return r.Queue.StartChild(ctx, r.lease, child) }); err != nil {
 			return nil, err
 		}
+		crash.At(crash.ChildStored)
 		begun = true
 	}
 	if r.stopping() && r.stopJobs(jobs) || begun {

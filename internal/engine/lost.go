@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 )
 
 // lostMessage is what the record of a lost build says.
@@ -56,6 +57,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	if err != nil {
 		return err // its owner is back, or somebody else was quicker
 	}
+	crash.At(crash.BuildSeized)
 	e.Log.Warn("a build was lost", "record", record.ID, "job", record.JobID, "number", record.Number, "state", record.State, "owner", owner)
 	if record.Flow {
 		e.resume(lease)
@@ -68,7 +70,9 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 		end = build.End{State: build.Aborted, Error: build.StoppedMessage}
 	case record.State == build.Scheduled:
 		defer e.Wake()
-		return e.Queue.Requeue(ctx, lease, build.Needs{}) // the next engine finds out again
+		err := e.Queue.Requeue(ctx, lease, build.Needs{}) // the next engine finds out again
+		crash.At(crash.BuildRequeued)
+		return err
 	}
 	steps, err := e.Queue.Steps(ctx, record.ID)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 	"atelier/internal/fault"
 	"atelier/internal/logs/mask"
 	"atelier/internal/plan"
@@ -94,6 +95,7 @@ func (r *run) readSource(p *prepared) (plan.Input, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, r.PrepareTimeout)
 	defer cancel()
 	err := r.resolve(ctx, src, p)
+	crash.At(crash.SourceResolved)
 	in := r.input(p, src, nil)
 	if err == nil && r.record.ConfigKind == build.YAML {
 		in, err = r.readBuildFiles(ctx, src, p)

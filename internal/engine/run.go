@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 	"atelier/internal/logs"
@@ -73,6 +74,7 @@ func (r *run) run(perform func() error) {
 	case err != nil:
 		r.server.Error("store what became of a build", "state", end.State, "error", err)
 	case fate == ends:
+		crash.At(crash.EndStored)
 		r.Logs.Finished(r.record.ID)
 		r.tell(r.record)
 		r.server.Info("build ended", "state", end.State)
@@ -95,6 +97,7 @@ func (r *run) perform() (err error) {
 	if r.log, err = r.Logs.Append(r.record.ID); err != nil {
 		return fmt.Errorf("%w: %w", logs.ErrWrite, err)
 	}
+	crash.At(crash.LogOpened)
 	r.note(r.log.Info, "Build %d (%s) of task %s, started by %s.", r.record.Number, r.record.DailyNumber, r.record.JobName, r.record.UserName)
 	for _, w := range r.record.Warnings {
 		r.note(r.log.Warn, "%s", w)
@@ -112,6 +115,7 @@ func (r *run) perform() (err error) {
 		return err
 	}
 	defer r.close(session) // also after a panic
+	crash.At(crash.WorkspaceMade)
 	return r.runSteps(session)
 }
 
@@ -124,6 +128,7 @@ func (r *run) close(session executor.Session) {
 	if err := session.Close(ctx); err != nil {
 		r.server.Error("clean up after a build", "error", err)
 	}
+	crash.At(crash.WorkspaceRemoved)
 }
 
 // note writes a line of the service's own. That it cannot be written comes out when the log is closed.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
@@ -63,7 +64,9 @@ func (r *run) runSteps(session executor.Session) error {
 		if err := r.advance(); err != nil {
 			return err
 		}
+		crash.At(crash.StepStored)
 		result, err := r.runStep(session, step, s)
+		crash.At(crash.StepEnded)
 		r.news = append(r.news, *s)
 		if err != nil {
 			return err

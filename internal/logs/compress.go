@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"atelier/internal/build"
+	"atelier/internal/crash"
 )
 
 // What stands behind the name of a log that is compressed, and of one that is being.
@@ -150,6 +151,7 @@ func (s *Store) swap(id build.RecordID, path string, size int64) error {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
+	crash.At(crash.LogCompressed)
 	s.mu.Lock() // nobody opens the log for writing now
 	defer s.mu.Unlock()
 	if info, err := os.Stat(path); err != nil || info.Size() != size || s.writing[id] > 0 {

@@ -14,8 +14,9 @@ import (
 	"atelier/internal/iam/signature"
 )
 
-// try sends a signed request and decodes the answer; the error is that of a server that is not there any more, or of a refusal.
-func (s *life) try(method, path string, body, answer any) error {
+// try sends a signed request, with headers of the form "Name: value", and decodes the answer; the error is that of a server that is not
+// there any more, or of a refusal.
+func (s *life) try(method, path string, body, answer any, headers ...string) error {
 	payload, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -25,6 +26,10 @@ func (s *life) try(method, path string, body, answer any) error {
 		return err
 	}
 	signature.Sign(r, payload, s.key, time.Now())
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+	}
 	response, err := (&http.Client{Timeout: patience}).Do(r)
 	if err != nil {
 		return err
@@ -48,10 +53,10 @@ func (s *life) call(method, path string, body, answer any) {
 }
 
 // makeTask creates a task with one shell step, or with a build file in a repository.
-func (s *life) makeTask(name, command, repository string) (id string) {
+func (s *life) makeTask(name, command, repository string, parameters ...any) (id string) {
 	s.t.Helper()
 	arch := map[string]string{"amd64": "x86-64", "arm64": "arm"}[runtime.GOARCH]
-	body := map[string]any{"job_name": name, "project_id": s.project, "arch": arch, "steps": []any{}}
+	body := map[string]any{"job_name": name, "project_id": s.project, "arch": arch, "steps": []any{}, "parameters": parameters}
 	if repository == "" {
 		body["steps"] = []any{map[string]any{"module_id": "sh", "name": "Run", "properties": map[string]any{"command": command}}}
 	} else {
@@ -76,11 +81,11 @@ type build struct {
 func (b build) path() string { return "/v3/jobs/" + b.job + "/" + strconv.Itoa(b.number) }
 
 // tryRun starts a build.
-func (s *life) tryRun(job string) (build, error) {
+func (s *life) tryRun(job string, headers ...string) (build, error) {
 	var started struct {
 		Number string `json:"actual_build_number"`
 	}
-	if err := s.try("POST", "/v1/job/execute", map[string]any{"job_id": job}, &started); err != nil {
+	if err := s.try("POST", "/v1/job/execute", map[string]any{"job_id": job}, &started, headers...); err != nil {
 		return build{}, err
 	}
 	number, err := strconv.Atoi(started.Number)

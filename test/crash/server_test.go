@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"atelier/internal/crash"
 	"atelier/internal/iam/signature"
 	"atelier/internal/store/postgrestest"
 )
@@ -43,7 +44,7 @@ func run(m *testing.M) int {
 // program builds the server, with the race detector if the test has it.
 var program = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(scratch, "atelier")
-	args := []string{"build", "-o", file}
+	args := []string{"build", "-tags", "crashpoints", "-o", file}
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = append(args, "-race")
 	}
@@ -118,12 +119,26 @@ type life struct {
 	ended chan struct{}
 }
 
-var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
+var (
+	listening = regexp.MustCompile(`msg=listening url=(\S+)`)
+	broken    = regexp.MustCompile(`\bpanic\b|DATA RACE`)
+)
 
 // start starts the server and waits until it listens.
 func (in *installation) start(flags ...string) *life {
 	in.t.Helper()
+	s := in.launch("", flags...)
+	if s.url == "" {
+		in.t.Fatalf("the server did not start: %v", s.cmd.ProcessState)
+	}
+	return s
+}
+
+// launch starts a server that ends at a crash point, or none, and waits until it listens or has ended.
+func (in *installation) launch(crashAt string, flags ...string) *life {
+	in.t.Helper()
 	s := &life{installation: in, cmd: in.command(append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...), ended: make(chan struct{})}
+	s.cmd.Env = append(s.cmd.Env, crash.Variable+"="+crashAt)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		in.t.Fatal(err)
@@ -139,6 +154,9 @@ func (in *installation) start(flags ...string) *life {
 			if found := listening.FindStringSubmatch(lines.Text()); found != nil {
 				url <- found[1]
 			}
+			if broken.MatchString(lines.Text()) {
+				in.t.Errorf("the server says: %s", lines.Text())
+			}
 		}
 		_ = s.cmd.Wait() // ProcessState says it
 	}()
@@ -149,7 +167,6 @@ func (in *installation) start(flags ...string) *life {
 	select {
 	case s.url = <-url:
 	case <-s.ended:
-		in.t.Fatalf("the server did not start: %v", s.cmd.ProcessState)
 	case <-time.After(patience):
 		in.t.Fatal("the server does not listen")
 	}
