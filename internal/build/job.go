@@ -122,8 +122,8 @@ type JobSummary struct {
 
 // JobQuery selects and orders the jobs of a list. Empty fields select everything.
 type JobQuery struct {
-	ProjectIDs []ProjectID // required: nobody lists what they may not see
-	Search     string      // part of a name or of a creator's name, case ignored
+	Viewing    Viewing // nobody lists what they may not see
+	Search     string  // part of a name or of a creator's name, case ignored
 	CreatorID  string
 	GroupID    string
 	Status     JobStatus

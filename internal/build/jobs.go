@@ -145,6 +145,11 @@ func (s *Service) Job(ctx context.Context, actor Actor, id JobID) (Job, error) {
 	return s.job(ctx, actor, id, View)
 }
 
+// JobFor returns a job that the actor holds a right on.
+func (s *Service) JobFor(ctx context.Context, actor Actor, id JobID, right Right) (Job, error) {
+	return s.job(ctx, actor, id, right)
+}
+
 // JobOfBuildProject returns the job of a build project that the actor may view.
 func (s *Service) JobOfBuildProject(ctx context.Context, actor Actor, id BuildProjectID) (Job, error) {
 	missing := fault.New(fault.NotFound, "build project %s does not exist", id)
@@ -155,13 +160,11 @@ func (s *Service) JobOfBuildProject(ctx context.Context, actor Actor, id BuildPr
 	return job, hideMissing(s.Check(ctx, actor, job.Ref(), View), missing)
 }
 
-// Jobs returns a page of the jobs of the query's projects and the number of all that match. The actor must be allowed to
-// view every project that the query names.
-func (s *Service) Jobs(ctx context.Context, actor Actor, q JobQuery) ([]JobSummary, int, error) {
-	for _, project := range q.ProjectIDs {
-		if err := s.Check(ctx, actor, JobRef{ProjectID: project}, View); err != nil {
-			return nil, 0, err
-		}
+// Jobs returns a page of the jobs of some projects that the actor may view, and the number of all that match. Without projects, it is
+// about all that the actor is a member of.
+func (s *Service) Jobs(ctx context.Context, actor Actor, projects []ProjectID, q JobQuery) (jobs []JobSummary, total int, err error) {
+	if q.Viewing, err = s.Access.Viewing(ctx, actor, projects); err != nil {
+		return nil, 0, err
 	}
 	return s.Store.Jobs(ctx, q)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 )
 
 func (a *API) jobListOperations() []operation {
@@ -71,13 +72,15 @@ func (a *API) rights(c call, ref build.JobRef) rightsAnswer {
 	}
 }
 
-func (a *API) presentJob(c call, projects map[build.ProjectID]string) func(build.JobSummary) jobListAnswer {
+func (a *API) presentJob(c call) func(build.JobSummary) jobListAnswer {
 	return func(job build.JobSummary) jobListAnswer {
+		project, _ := a.IAM.ProjectName(c.ctx(), string(job.ProjectID)) // what cannot be read is left out
+		matrix, _ := a.IAM.Matrix(c.ctx(), job.ID)
 		answer := jobListAnswer{
 			ID: job.ID, JobName: job.Config.Name, JobCreator: job.CreatorID, UserName: job.CreatorName, UserID: job.CreatorID, NickName: job.CreatorName,
-			ProjectID: job.ProjectID, ProjectName: projects[job.ProjectID], BuildProjectID: job.BuildProjectID, SourceCode: "codeci",
+			ProjectID: job.ProjectID, ProjectName: project, BuildProjectID: job.BuildProjectID, SourceCode: "codeci",
 			Disabled: job.Disabled != nil, HealthScore: job.HealthScore, IsFinished: job.Last == nil || job.Last.State.Final(),
-			LastBuildStatus: job.Status(), FollowsProject: true, rightsAnswer: a.rights(c, job.Ref()),
+			LastBuildStatus: job.Status(), FollowsProject: !matrix.Own, rightsAnswer: a.rights(c, job.Ref()),
 		}
 		if job.Disabled != nil {
 			answer.ForbiddenMsg = job.Disabled.Reason
@@ -112,15 +115,18 @@ func (a *API) listJobsFlat(c call, in listJobsFlatRequest) (any, error) {
 }
 
 func (a *API) jobsOf(c call, project projectID, index pageIndex, size pageSize, q build.JobQuery) ([]jobListAnswer, int, error) {
-	q.ProjectIDs = []build.ProjectID{build.ProjectID(project)}
+	id := build.ProjectID(project)
+	denied := a.Builds.Check(c.ctx(), c.actor(), build.JobRef{ProjectID: id}, build.View)
+	if denied != nil && !fault.Is(denied, fault.Forbidden) {
+		return nil, 0, denied
+	}
 	q.Limit = size.rows()
 	q.Offset = int(index) * q.Limit
-	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), q)
-	if err != nil {
-		return nil, 0, err
+	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), []build.ProjectID{id}, q)
+	if err == nil && total == 0 {
+		err = denied // unless a task lets the caller's role view it
 	}
-	name, err := a.IAM.ProjectName(c.ctx(), string(project))
-	return list(jobs, a.presentJob(c, map[build.ProjectID]string{build.ProjectID(project): name})), total, err
+	return list(jobs, a.presentJob(c)), total, err
 }
 
 // jobFilters are the filters that two lists share.
@@ -202,19 +208,10 @@ func (a *API) listJobs(c call, in listJobsRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	projects, err := a.IAM.ProjectsOf(c.ctx(), c.actor(), build.View)
-	if err != nil {
-		return nil, err
-	}
-	names := make(map[build.ProjectID]string, len(projects))
-	for _, p := range projects {
-		q.ProjectIDs = append(q.ProjectIDs, build.ProjectID(p.ID))
-		names[build.ProjectID(p.ID)] = p.Name
-	}
 	q.Limit = in.PageSize.rows()
 	q.Offset = int(in.PageIndex) * q.Limit
-	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), q)
-	return wrap(jobListResult{list(jobs, a.presentJob(c, names)), total}), err
+	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), nil, q)
+	return wrap(jobListResult{list(jobs, a.presentJob(c)), total}), err
 }
 
 type checkJobNameRequest struct {

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"slices"
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
@@ -11,8 +12,10 @@ var _ build.Access = (*Service)(nil)
 
 // standing is what a user may do in a project.
 type standing struct {
-	member bool
-	rights rights // on every task, whoever made it
+	member        bool
+	administrator bool   // of the domain, or the project's creator: holds every right on every task
+	roles         []Role // in the project
+	rights        Rights // on the tasks that follow the project
 }
 
 type standingKey struct{ userID, projectID string }
@@ -31,11 +34,40 @@ func (s *Service) Check(ctx context.Context, actor build.Actor, ref build.JobRef
 		return err
 	case !st.member:
 		return errNoMember
-	case st.rights.has(right), right != build.Create && ref.CreatorID == actor.UserID:
+	case st.administrator, right != build.Create && ref.CreatorID == actor.UserID:
 		return nil
-	default:
+	}
+	granted := st.rights
+	if ref.ID != "" && right != build.Create {
+		m, err := s.matrices.get(ctx, ref.ID)
+		if err != nil {
+			return err
+		}
+		granted = m.rights(st.roles)
+	}
+	if !granted.Has(right) {
 		return errNoRight
 	}
+	return nil
+}
+
+// Viewing implements [build.Access].
+func (s *Service) Viewing(ctx context.Context, actor build.Actor, projects []build.ProjectID) (build.Viewing, error) {
+	memberships, err := s.Store.Memberships(ctx, actor.UserID, "")
+	v := build.Viewing{UserID: actor.UserID}
+	for _, m := range memberships {
+		id, st := build.ProjectID(m.Project.ID), m.standing()
+		switch {
+		case len(projects) > 0 && !slices.Contains(projects, id):
+		case st.administrator:
+			v.Everything = append(v.Everything, id)
+		case st.rights.Has(build.View):
+			v.ByProject = append(v.ByProject, id)
+		default:
+			v.ByTask = append(v.ByTask, id)
+		}
+	}
+	return v, err
 }
 
 func (s *Service) loadStanding(ctx context.Context, key standingKey) (standing, error) {
@@ -52,11 +84,11 @@ func (s *Service) loadStanding(ctx context.Context, key standingKey) (standing, 
 // standing returns what follows from a membership: the roles add up, and the project's creator holds everything.
 func (m Membership) standing() standing {
 	if m.Administrator || m.Project.CreatorID == m.UserID {
-		return standing{member: true, rights: all}
+		return standing{member: true, administrator: true, roles: m.Roles, rights: all}
 	}
-	st := standing{member: true}
+	st := standing{member: true, roles: m.Roles}
 	for _, role := range m.Roles {
-		st.rights |= role.rights()
+		st.rights |= role.Rights()
 	}
 	return st
 }
@@ -69,7 +101,7 @@ func (s *Service) ProjectsOf(ctx context.Context, actor build.Actor, right build
 	}
 	var out []Project
 	for _, m := range memberships {
-		if m.standing().rights.has(right) {
+		if m.standing().rights.Has(right) {
 			out = append(out, m.Project)
 		}
 	}

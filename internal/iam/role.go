@@ -25,31 +25,33 @@ const (
 	Viewer               Role = "viewer"
 )
 
-// rights is a set of [build.Right].
-type rights uint16
+// Rights is a set of [build.Right].
+type Rights uint16
 
-func rightsOf(list ...build.Right) rights {
-	var r rights
+// RightsOf returns the set of some rights.
+func RightsOf(list ...build.Right) Rights {
+	var r Rights
 	for _, right := range list {
 		r |= 1 << right
 	}
 	return r
 }
 
-func (r rights) has(right build.Right) bool { return r&(1<<right) != 0 }
+// Has reports whether a right is in the set.
+func (r Rights) Has(right build.Right) bool { return r&(1<<right) != 0 }
 
 // What the roles come to.
 var (
-	none  = rightsOf()
-	looks = rightsOf(build.View)
-	works = rightsOf(build.View, build.Create, build.Execute, build.Modify, build.Copy, build.Disable, build.Delete)
-	all   = works | rightsOf(build.Manage)
+	none  = RightsOf()
+	looks = RightsOf(build.View)
+	works = RightsOf(build.View, build.Create, build.Execute, build.Modify, build.Copy, build.Disable, build.Delete)
+	all   = works | RightsOf(build.Manage)
 )
 
 // roles says which rights on the tasks of a project each role gives.
 var roles = []struct {
 	role   Role
-	rights rights
+	rights Rights
 }{
 	{ProjectAdministrator, all},
 	{ProjectManager, all},
@@ -73,8 +75,8 @@ func Roles() []Role {
 	return out
 }
 
-// rights returns what a role gives; nothing for one that does not exist.
-func (r Role) rights() rights {
+// Rights returns what a role gives in a project; nothing for one that does not exist.
+func (r Role) Rights() Rights {
 	for _, row := range roles {
 		if row.role == r {
 			return row.rights

@@ -18,6 +18,7 @@ type Store interface {
 	keyStore
 	tokenStore
 	projectStore
+	matrixStore
 }
 
 type accountStore interface {
@@ -96,6 +97,7 @@ type Service struct {
 	keys      *cache[string, *keyEntry]
 	standings *cache[standingKey, standing]
 	projects  *cache[string, Project]
+	matrices  *cache[build.JobID, Matrix]
 
 	hashing  chan struct{} // holds one for every password that is being hashed
 	logins   *throttle     // by user and source
@@ -116,6 +118,7 @@ func New(parts Parts) *Service {
 	s.keys = newCache(parts.Store.Epoch, s.loadKey)
 	s.standings = newCache(parts.Store.Epoch, s.loadStanding)
 	s.projects = newCache(parts.Store.Epoch, parts.Store.Project)
+	s.matrices = newCache(parts.Store.Epoch, s.loadMatrix)
 	// A person mistypes a few times, then has to wait longer and longer. Many users may share a source, so it gets more tries.
 	s.logins = &throttle{now: parts.Now, free: 5, first: time.Second, most: 15 * time.Minute, forget: 15 * time.Minute}
 	s.sources = &throttle{now: parts.Now, free: 50, first: time.Second, most: 5 * time.Minute, forget: 5 * time.Minute}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,9 +229,6 @@ const healthScore = `COALESCE((SELECT 100 * sum(CASE WHEN state = 'succeeded' TH
 // Jobs implements [build.Store].
 func (s *Store) Jobs(ctx context.Context, q build.JobQuery) ([]build.JobSummary, int, error) {
 	where, args := jobFilter(q)
-	if len(q.ProjectIDs) == 0 {
-		return nil, 0, nil
-	}
 	from := ` FROM jobs WHERE ` + where
 	if q.Status != "" || q.Sort == build.SortByBuildStatus {
 		from = ` FROM jobs LEFT JOIN records last ON last.job_id = jobs.id AND last.number = jobs.last_number AND last.parent_id = '' WHERE ` + where
@@ -273,8 +271,9 @@ func (s *Store) Jobs(ctx context.Context, q build.JobQuery) ([]build.JobSummary,
 
 // jobFilter returns the condition of a list of jobs.
 func jobFilter(q build.JobQuery) (string, []any) {
-	where := []string{`jobs.deleted_at = 0`, `jobs.project_id IN (` + placeholders(len(q.ProjectIDs)) + `)`}
-	args := anys(q.ProjectIDs)
+	where := []string{`jobs.deleted_at = 0`}
+	seen, args := viewable(q.Viewing)
+	where = append(where, seen...)
 	if q.Search != "" {
 		pattern := `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(q.Search)) + `%`
 		where = append(where, `(lower(jobs.name) LIKE ? ESCAPE '\' OR lower(jobs.creator_name) LIKE ? ESCAPE '\')`)
@@ -295,6 +294,31 @@ func jobFilter(q build.JobQuery) (string, []any) {
 		args = append(args, anys(states)...)
 	}
 	return strings.Join(where, " AND "), args
+}
+
+// viewable returns the conditions of the jobs that a user may view.
+func viewable(v build.Viewing) (where []string, args []any) {
+	projects := slices.Concat(v.Everything, v.ByProject, v.ByTask)
+	where, args = []string{oneOf(`jobs.project_id`, len(projects))}, anys(projects)
+	if len(projects) == len(v.Everything) {
+		return where, args
+	}
+	where = append(where, `(jobs.creator_id = ? OR `+oneOf(`jobs.project_id`, len(v.Everything))+`
+		OR CASE WHEN jobs.own_rights THEN EXISTS (SELECT 1 FROM job_rights r JOIN members m ON m.role = r.role
+			WHERE r.job_id = jobs.id AND m.project_id = jobs.project_id AND m.user_id = ? AND r.rights & 1 = 1)
+		ELSE `+oneOf(`jobs.project_id`, len(v.ByProject))+` END)`)
+	args = append(args, v.UserID)
+	args = append(args, anys(v.Everything)...)
+	args = append(args, v.UserID)
+	return where, append(args, anys(v.ByProject)...)
+}
+
+// oneOf is the condition that a column has one of n values.
+func oneOf(column string, n int) string {
+	if n == 0 {
+		return `FALSE` // an empty list is no SQL
+	}
+	return column + ` IN (` + placeholders(n) + `)`
 }
 
 // addLastBuilds fills in the newest build of each job.

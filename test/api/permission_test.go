@@ -19,6 +19,8 @@ type access struct {
 	verb  string // what the refusal says that the caller may not do with the task
 	query string
 	body  string
+
+	member bool // every member may, whatever its roles
 }
 
 // accesses says what each operation needs.
@@ -45,6 +47,13 @@ var accesses = map[string]access{
 	"DownloadBuildLog": {verb: "view"}, "DownloadLogByRecordId": {verb: "view"}, "DownloadBuildFullLog": {verb: "view"},
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
 	"ShowOutputInfo": {verb: "view"}, "DownloadArtifact": {verb: "view"},
+
+	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
+	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
+	"ShowJobRolePermission":        {verb: "view", query: "?job_id=JOB"},
+	"ShowDefaultProjectPermission": {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
+	"BatchUpdateJobRolePermission": {verb: "assign permissions on", body: `{"project_id":"PROJECT","job_ids":["JOB"]}`},
+	"ApplyProjectPermission":       {verb: "assign permissions on", body: `{"project_id":"PROJECT","job_id":"JOB","project_switch":true}`},
 }
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
@@ -92,7 +101,11 @@ func TestPermissions(t *testing.T) {
 				} else if a.Status != 200 {
 					t.Errorf("a viewer got %d %s", a.Status, a.Body)
 				}
-				checkProblem(t, s, call(tester), 403, old+"CB.00031001", forbidden)
+				if a := call(tester); !need.member {
+					checkProblem(t, s, a, 403, old+"CB.00031001", forbidden)
+				} else if a.Status != 200 {
+					t.Errorf("a tester got %d %s", a.Status, a.Body)
+				}
 				checkProblem(t, s, call(outsider), 404, old+"CB.00031006", " does not exist")
 				checkProblem(t, s, s.Send(s.Request(o.method, ids.Replace(o.path+need.query), ids.Replace(need.body))), 401, "APIGW.0301", "x-auth-token not found")
 			})

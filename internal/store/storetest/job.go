@@ -298,7 +298,7 @@ func testJobLists(t *testing.T, open Opener) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			q := tt.query
-			q.ProjectIDs = []build.ProjectID{"p1"}
+			q.Viewing.Everything = []build.ProjectID{"p1"}
 			if q.Limit == 0 {
 				q.Limit = 100
 			}
@@ -316,7 +316,7 @@ func testJobLists(t *testing.T, open Opener) {
 		})
 	}
 
-	jobs, _, err := s.Jobs(t.Context(), build.JobQuery{ProjectIDs: []build.ProjectID{"p1"}, Search: "alpha", Limit: 1})
+	jobs, _, err := s.Jobs(t.Context(), build.JobQuery{Viewing: build.Viewing{Everything: []build.ProjectID{"p1"}}, Search: "alpha", Limit: 1})
 	if err != nil || len(jobs) != 1 {
 		t.Fatal(jobs, err)
 	}
