@@ -16,6 +16,7 @@ import (
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/iam"
+	"atelier/internal/keystore"
 	"atelier/internal/logs"
 )
 
@@ -25,6 +26,7 @@ type Parts struct {
 	IAM       *iam.Service
 	Logs      *logs.Store
 	Artifacts *artifact.Store
+	Keystore  *keystore.Service
 	Epoch     func(context.Context) (int64, error) // moves on when what is cached may be wrong
 	Log       *slog.Logger
 	Zone      *time.Location // of the times that clients give and read without one
@@ -68,7 +70,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
-		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.iamOperations(),
 	)
 }
 

@@ -16,6 +16,7 @@ import (
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/iam"
+	"atelier/internal/keystore"
 	"atelier/internal/logs"
 	"atelier/internal/plan"
 	"atelier/internal/secret"
@@ -81,7 +82,8 @@ func newFixture(tb testing.TB) *fixture {
 		Builds: build.NewService(build.Parts{
 			Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,
 		}),
-		IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db), Epoch: db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
+		IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db), Keystore: &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now},
+		Epoch: db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
 	}}
 	f.Handler = New(f.Parts)
 	f.job, err = f.Builds.CreateJob(ctx, build.Actor{UserID: admin.ID, UserName: "admin", DomainID: domain.ID}, build.ProjectID(project.ID),

@@ -134,6 +134,24 @@ func (s *Service) User(ctx context.Context, ref UserRef) (User, error) {
 	return account.User, err
 }
 
+// UserName returns the name of a user of a domain. One of another domain does not exist.
+func (s *Service) UserName(ctx context.Context, domainID, userID string) (string, error) {
+	user, err := s.User(ctx, UserRef{ID: userID})
+	if err == nil && user.DomainID != domainID {
+		err = fault.New(fault.NotFound, "user %.40q does not exist", userID)
+	}
+	return user.Name, err
+}
+
+// IsAdministrator reports whether a user may do everything in its domain. One that is gone or disabled may not.
+func (s *Service) IsAdministrator(ctx context.Context, userID string) (bool, error) {
+	user, err := s.User(ctx, UserRef{ID: userID})
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return user.Administrator && user.Enabled, err
+}
+
 // SetPassword gives a user another password. All its tokens and temporary keys end; its permanent keys stay.
 func (s *Service) SetPassword(ctx context.Context, userID, password string) error {
 	user, err := s.User(ctx, UserRef{ID: userID})

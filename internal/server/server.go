@@ -27,6 +27,7 @@ import (
 	"atelier/internal/fault"
 	"atelier/internal/httpapi"
 	"atelier/internal/iam"
+	"atelier/internal/keystore"
 	"atelier/internal/logs"
 	"atelier/internal/plan"
 	"atelier/internal/secret"
@@ -140,10 +141,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
 	})
+	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -12,3 +12,6 @@ CREATE TABLE job_rights (
     updated_at BIGINT  NOT NULL,
     PRIMARY KEY (job_id, role)
 );
+
+-- +goose Down
+-- There is no way down; see 00001_first.sql.
