@@ -42,6 +42,20 @@ var reservedNames = []string{"LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "path", "B
 
 var parameterName = regexp.MustCompile(`^[A-Za-z0-9_]{1,128}$`)
 
+// DefaultParameters are what a new task begins with: the branch, which can be chosen at the start of a build.
+func DefaultParameters() []Parameter {
+	return []Parameter{{Definition: StringDefinition, Properties: []Property{
+		{Name: "name", Value: BranchParameter},
+		{Name: "type", Value: TypeText},
+		{Name: "defaultValue", Value: "master"},
+		{Name: "description", Value: "Code branch, predefined parameter"},
+		{Name: "deletion", Value: "false"},
+		{Name: "defaults", Value: "true"},
+		{Name: "staticVar", Value: "true"},
+		{Name: "sensitiveVar", Value: "false"},
+	}}}
+}
+
 // CheckParameterName returns why name cannot be a parameter of a user's, or an empty string.
 func CheckParameterName(name string) string {
 	switch {

@@ -101,6 +101,14 @@ func (r rules) validate(project ProjectID, c Config) error {
 	return p.err()
 }
 
+// CheckSteps reports everything that is wrong with the parameters and the steps of a task, each with the name of its field.
+func (s *Service) CheckSteps(parameters []Parameter, steps []ActionStep) error {
+	var p problems
+	validateParameters(&p, parameters)
+	s.rules.validateSteps(&p, steps)
+	return p.err()
+}
+
 func validateParameters(p *problems, parameters []Parameter) {
 	seen := make(map[string]bool)
 	for i, q := range parameters {

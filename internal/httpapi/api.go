@@ -18,6 +18,7 @@ import (
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
+	"atelier/internal/template"
 )
 
 // Parts are what the API is made of.
@@ -27,6 +28,7 @@ type Parts struct {
 	Logs      *logs.Store
 	Artifacts *artifact.Store
 	Keystore  *keystore.Service
+	Templates *template.Service
 	Epoch     func(context.Context) (int64, error) // moves on when what is cached may be wrong
 	Log       *slog.Logger
 	Zone      *time.Location // of the times that clients give and read without one
@@ -70,7 +72,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
-		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.iamOperations(),
 	)
 }
 

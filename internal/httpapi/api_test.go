@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
+	"atelier/internal/template"
 	"atelier/internal/trigger"
 )
 
@@ -78,12 +80,16 @@ func newFixture(tb testing.TB) *fixture {
 		Method: iam.ByPassword, User: iam.UserRef{ID: admin.ID}, Password: "correct horse", Scope: iam.Scope{Region: &iam.Ref{Name: testRegion}},
 	}, "127.0.0.1")
 	must(err)
+	builds := build.NewService(build.Parts{
+		Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,
+	})
+	git, err := source.New(source.Config{Dir: filepath.Join(dir, "repositories"), Environ: os.Environ()})
+	must(err)
 	f := &fixture{token: token, project: project.ID, Parts: Parts{
-		Builds: build.NewService(build.Parts{
-			Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,
-		}),
-		IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db), Keystore: &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now},
-		Epoch: db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
+		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db),
+		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now},
+		Templates: &template.Service{Store: db, Checker: builds, Users: users, Repositories: git, Now: time.Now},
+		Epoch:     db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
 	}}
 	f.Handler = New(f.Parts)
 	f.job, err = f.Builds.CreateJob(ctx, build.Actor{UserID: admin.ID, UserName: "admin", DomainID: domain.ID}, build.ProjectID(project.ID),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -72,13 +73,32 @@ func (a *API) uploadFile(c call, _ struct{}) (any, error) {
 		return nil, err
 	}
 	if name == "" {
-		return nil, invalid(codeInvalid, "file", "is missing; the form must have a field of this name, with a file")
+		return nil, invalid(codeNoFile, "file", "is missing; the form must have a field of this name, with a file")
 	}
 	if consent, err := strconv.ParseBool(fields["privacy"]); err != nil || !consent {
 		return nil, invalid(codeInvalid, "privacy", "must be true, found %q; it says that the service may keep the file", shorten(fields["privacy"]))
 	}
 	f, err := a.Keystore.Add(c.ctx(), c.actor(), name, fields["description"], content)
-	return wrap(keystoreIDAnswer{f.ID}), err
+	return wrap(keystoreIDAnswer{f.ID}), fileError(err)
+}
+
+// The vendor's codes for what can be wrong with a file.
+const (
+	codeNoFile       = "CB.00060212"
+	codeFileName     = "CB.00060203"
+	codeTooManyFiles = "CB.00060213"
+)
+
+// fileError gives errors of files their own codes.
+func fileError(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case ok && f.Kind == fault.Invalid && f.Field == "name":
+		return invalid(codeFileName, "keystore_name", "%s", f.Message)
+	case ok && f.Kind == fault.Limit:
+		return &apiError{Status: http.StatusBadRequest, Code: codeTooManyFiles, Message: f.Message}
+	}
+	return err
 }
 
 type updateFileRequest struct {
@@ -104,7 +124,7 @@ func (a *API) updateFile(c call, in updateFileRequest) (any, error) {
 		return nil, invalid(codeInvalid, "share", "must be 0 or 1, found %q", shorten(string(b.Share)))
 	}
 	err := a.Keystore.Update(c.ctx(), c.actor(), string(in.ID), *b.Name, *b.Description, b.Share == "1")
-	return wrap[*string](nil), err
+	return wrap[*string](nil), fileError(err)
 }
 
 type fileRequest struct {

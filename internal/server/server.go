@@ -33,6 +33,7 @@ import (
 	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
+	"atelier/internal/template"
 	"atelier/internal/trigger"
 )
 
@@ -142,10 +143,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
 	})
 	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
+	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now}
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -275,7 +275,7 @@ func jobFilter(q build.JobQuery) (string, []any) {
 	seen, args := viewable(q.Viewing)
 	where = append(where, seen...)
 	if q.Search != "" {
-		pattern := `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(q.Search)) + `%`
+		pattern := containing(q.Search)
 		where = append(where, `(lower(jobs.name) LIKE ? ESCAPE '\' OR lower(jobs.creator_name) LIKE ? ESCAPE '\')`)
 		args = append(args, pattern, pattern)
 	}
@@ -319,6 +319,11 @@ func oneOf(column string, n int) string {
 		return `FALSE` // an empty list is no SQL
 	}
 	return column + ` IN (` + placeholders(n) + `)`
+}
+
+// containing is the pattern of texts that hold another one, in lower case.
+func containing(part string) string {
+	return `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(part)) + `%`
 }
 
 // addLastBuilds fills in the newest build of each job.

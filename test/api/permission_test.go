@@ -48,6 +48,9 @@ var accesses = map[string]access{
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
 	"ShowOutputInfo": {verb: "view"}, "DownloadArtifact": {verb: "view"},
 
+	"ShowYamlTemplate":     {verb: "view"},
+	"SaveTemplateUsedInfo": {verb: "edit", body: `{"job_id":"JOB","template_id":"TEMPLATE"}`},
+
 	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
 	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
 	"ShowJobRolePermission":        {verb: "view", query: "?job_id=JOB"},
@@ -61,6 +64,8 @@ var ofTenant = []string{
 	"ListJob", // below
 	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
+	"CreateTemplates", "CreateTemplate", "DeleteTemplates", "DeleteTemplate", "ListTemplates", "ListCustomTemplate", "ShowTemplate", "ListOfficialTemplate",
+	"ListRecommendOfficialTemplate", "AddFavouriteCustomTemplate", "RemoverFavouriteCustomTemplate", "AddFavouriteOfficialTemplate", "RemoverFavouriteOfficialTemplate", // TestTemplates
 }
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
