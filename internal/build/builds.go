@@ -238,6 +238,36 @@ func (s *Service) StepsOf(ctx context.Context, record Record) ([]Step, error) {
 	return s.Store.Steps(ctx, record.ID)
 }
 
+// ScriptOf returns what a build was to do; empty for one that never began. The caller has got the record from this service.
+func (s *Service) ScriptOf(ctx context.Context, record Record) (string, error) {
+	return s.Store.Script(ctx, record.ID)
+}
+
+// ChildrenOf returns the builds of a flow's jobs, of those that have one. The caller has got the record from this service.
+func (s *Service) ChildrenOf(ctx context.Context, record Record) ([]FlowJob, error) {
+	if !record.Flow {
+		return nil, nil
+	}
+	jobs, err := s.Store.Flow(ctx, record.ID)
+	return slices.DeleteFunc(jobs, func(j FlowJob) bool { return !j.Began() }), err
+}
+
+// HealthScore returns the share of successes among the last ten finished builds of a job that the actor may view, in percent; 0 without any.
+func (s *Service) HealthScore(ctx context.Context, actor Actor, id JobID) (int, error) {
+	if _, err := s.job(ctx, actor, id, View); err != nil {
+		return 0, err
+	}
+	return s.Store.HealthScore(ctx, id)
+}
+
+// CountResults counts the finished builds of a job that were created from one moment on and before another, and the successes.
+func (s *Service) CountResults(ctx context.Context, actor Actor, id JobID, from, to time.Time) (finished, succeeded int, err error) {
+	if _, err := s.job(ctx, actor, id, View); err != nil {
+		return 0, 0, err
+	}
+	return s.Store.CountResults(ctx, id, from, to)
+}
+
 // WaitOf says in words what a build waits for; empty when it does not wait. The caller has got the record from this service.
 func (s *Service) WaitOf(ctx context.Context, record Record) (string, error) {
 	if record.State != Queued {

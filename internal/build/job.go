@@ -1,6 +1,9 @@
 package build
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Job is a build task: what to build, from where, and how.
 type Job struct {
@@ -59,6 +62,14 @@ func (c Config) EffectiveKind() ConfigKind {
 		return Action
 	}
 	return c.Kind
+}
+
+// Class returns the class of the executor that the job asks for, in capitals; the smallest when it asks for none.
+func (c Config) Class() string {
+	if class := strings.ToUpper(c.Flavor); class != "" && class != "DEFAULT" {
+		return class
+	}
+	return Classes[0]
 }
 
 // Source returns the repository that the job builds; false when it has none.

@@ -39,6 +39,7 @@ type SourceInfo struct {
 type Begin struct {
 	At          time.Time
 	PrivatePool bool
+	Script      string // what the build is to do, as text for people; private values are masked
 }
 
 // End is the final state of a build.

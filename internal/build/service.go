@@ -52,6 +52,12 @@ type Store interface {
 	Flow(ctx context.Context, id RecordID) ([]FlowJob, error)
 	// Steps returns the steps of a build in order; none for a build that never began.
 	Steps(ctx context.Context, id RecordID) ([]Step, error)
+	// Script returns what a build was to do; empty for one that never began.
+	Script(ctx context.Context, id RecordID) (string, error)
+	// HealthScore returns the share of successes among the last ten finished builds of a job, in percent; 0 without any.
+	HealthScore(ctx context.Context, id JobID) (int, error)
+	// CountResults counts the finished builds of a job that were created from one moment on and before another, and the successes.
+	CountResults(ctx context.Context, id JobID, from, to time.Time) (finished, succeeded int, err error)
 }
 
 // Draft makes the record of a new build of a job whose number was moved on, the nth of its day. It may change the job's counters.

@@ -26,7 +26,11 @@ var errLeft = errors.New("the flow is left to another engine")
 // beginFlow stores what the flow consists of, and that it has begun, and then follows it.
 func (r *run) beginFlow() error {
 	r.makeFlowSteps()
-	progress := build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now())}}
+	script, err := r.what.flow.Script(r.about(), r.mask)
+	if err != nil {
+		return err
+	}
+	progress := build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now()), Script: script}}
 	for _, j := range r.what.flow.Jobs {
 		progress.Flow = append(progress.Flow, build.NewFlowJob(j.Name, j.DependsOn, j.Skipped))
 		if j.Skipped {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,18 @@ func (r *run) runSteps(session executor.Session) error {
 	return nil
 }
 
+// about is what the build's script says of the build.
+func (r *run) about() plan.About {
+	a := plan.About{
+		JobID: string(r.record.JobID), JobName: r.record.JobName, ProjectID: string(r.record.ProjectID), Kind: string(r.record.ConfigKind),
+		Class: cmp.Or(r.what.plan.Resource.Class, r.what.config.Class()), TimeoutMinutes: int(r.what.timeout.Minutes()),
+	}
+	for _, s := range r.steps[1:] {
+		a.Stages = append(a.Stages, plan.Stage{Name: s.Stage, ID: s.ID})
+	}
+	return a
+}
+
 // advance stores how far the build has come; the first time, that it has begun. Its time runs from then on. The error is the
 // reason when the build must end.
 func (r *run) advance() error {
@@ -87,7 +100,11 @@ func (r *run) advance() error {
 	if r.began {
 		return r.report(r.ctx, build.Progress{})
 	}
-	if err := r.report(r.ctx, build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now())}}); err != nil {
+	script, err := r.what.plan.Script(r.about(), r.mask)
+	if err != nil {
+		return err
+	}
+	if err := r.report(r.ctx, build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now()), Script: script}}); err != nil {
 		return err
 	}
 	r.began = true

@@ -71,7 +71,7 @@ func New(parts Parts) http.Handler {
 // operations returns the table of everything that the API can do.
 func (a *API) operations() []operation {
 	return slices.Concat(
-		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
+		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
 		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.iamOperations(),
 	)
 }

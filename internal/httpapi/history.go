@@ -10,6 +10,8 @@ import (
 func (a *API) historyOperations() []operation {
 	return []operation{
 		handle("ShowListHistory", "GET /v3/jobs/{job_id}/history", outdated, "Builds of a task in the last days.", a.showListHistory),
+		handle("ShowListPeriodHistory", "GET /v3/jobs/{job_id}/period-history", outdated, "Builds of a task between two days.", a.showPeriodHistory),
+		handle("ShowJobSuccessRatio", "GET /v3/jobs/{job_id}/success-ratio", outdated, "Share of a task's builds between two days that succeeded.", a.showSuccessRatio),
 		handle("ShowHistoryDetails", "GET /v3/jobs/{job_id}/{build_number}/history-details", outdated, "Steps and parameters of one build.", a.showHistoryDetails),
 	}
 }
@@ -58,11 +60,13 @@ func (a *API) showListHistory(c call, in listHistoryRequest) (any, error) {
 	records, total, err := a.Builds.Records(c.ctx(), c.actor(), build.RecordQuery{
 		JobID: build.JobID(in.JobID), From: time.Date(year, month, day-interval, 0, 0, 0, 0, a.Zone), Limit: limit, Offset: int(in.Offset) * limit,
 	})
-	return historyAnswer{Total: total, HistoryRecords: list(records, func(r build.Record) historyRecord {
-		return historyRecord{
-			RecordID: r.DailyNumber, JobID: r.JobID, BuildNumber: r.Number, StartTime: a.local(startOf(r)), EndTime: a.local(r.FinishedAt), Result: historyResult(r.State),
-		}
-	})}, err
+	return historyAnswer{Total: total, HistoryRecords: list(records, a.presentHistory)}, err
+}
+
+func (a *API) presentHistory(r build.Record) historyRecord {
+	return historyRecord{
+		RecordID: r.DailyNumber, JobID: r.JobID, BuildNumber: r.Number, StartTime: a.local(startOf(r)), EndTime: a.local(r.FinishedAt), Result: historyResult(r.State),
+	}
 }
 
 // local is a moment in the service's zone; null when it has not come.

@@ -18,6 +18,7 @@ func (a *API) logOperations() []operation {
 		handle("DownloadTaskLog", "GET /v4/{record_id}/task-log", outdated, "Log of one step of a build.", a.downloadStepLog),
 		handle("DownloadRealTimeLog", "GET /v3/jobs/{job_id}/{build_no}/real-time-log", outdated, "Log while it grows, by offset.", a.followLog),
 		handle("DownloadBuildRealTimeLog", "GET /v1/log/{job_id}/{build_no}/real-time-log", current, "Log while it grows, by window.", a.followLogWindow),
+		handle("ShowActionIInfo", "GET /v1/log/stage/page", current, "Log of a build, by window.", a.showLogPage),
 		handle("FollowLogEvents", "GET /v1/log/{record_id}/events", own, "Log while it grows, as server-sent events.", a.followLogEvents),
 	}
 }
@@ -92,6 +93,18 @@ type windowAnswer struct {
 	EndOffset   string `json:"end_offset"`
 	HasMore     bool   `json:"has_more"`
 	Location    string `json:"location"`
+}
+
+type logPageRequest struct {
+	JobID       jobID   `query:"job_id" required:"true"`
+	BuildNo     buildNo `query:"build_no" required:"true"`
+	StartOffset count   `query:"start_offset" required:"true"`
+	EndOffset   count   `query:"end_offset" required:"true"`
+	Sort        word    `query:"sort"`
+}
+
+func (a *API) showLogPage(c call, in logPageRequest) (any, error) {
+	return a.followLogWindow(c, followWindowRequest{JobID: in.JobID, BuildNo: in.BuildNo, StartOffset: in.StartOffset, EndOffset: in.EndOffset, Sort: in.Sort})
 }
 
 func (a *API) followLogWindow(c call, in followWindowRequest) (any, error) {

@@ -147,6 +147,9 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
 				return err
 			}
+			if err := saveScript(ctx, t, id, p.Begin.Script); err != nil {
+				return err
+			}
 		}
 		if len(p.Flow) > 0 {
 			if err := saveFlow(ctx, t, id, p.Flow); err != nil {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -171,6 +173,34 @@ func (s *Store) Record(ctx context.Context, job build.JobID, number int) (build.
 // RecordByID implements [build.Store].
 func (s *Store) RecordByID(ctx context.Context, id build.RecordID) (build.Record, build.JobRef, error) {
 	return scanRecord(s.reader.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`+visible, string(id)))
+}
+
+// saveScript keeps what a build is to do. It may be repeated.
+func saveScript(ctx context.Context, t *tx, id build.RecordID, script string) error {
+	_, err := t.exec(ctx, `INSERT INTO scripts (record_id, script) VALUES (?, ?) ON CONFLICT (record_id) DO UPDATE SET script = excluded.script`, string(id), script)
+	return err
+}
+
+// Script implements [build.Store].
+func (s *Store) Script(ctx context.Context, id build.RecordID) (script string, err error) {
+	err = s.reader.row(ctx, `SELECT script FROM scripts WHERE record_id = ?`, string(id)).Scan(&script)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return script, err
+}
+
+// HealthScore implements [build.Store].
+func (s *Store) HealthScore(ctx context.Context, id build.JobID) (score int, err error) {
+	err = s.reader.row(ctx, `SELECT `+healthScore+` FROM jobs WHERE jobs.id = ?`, string(id)).Scan(&score)
+	return score, missing(err, "the task does not exist")
+}
+
+// CountResults implements [build.Store].
+func (s *Store) CountResults(ctx context.Context, id build.JobID, from, to time.Time) (finished, succeeded int, err error) {
+	err = s.reader.row(ctx, `SELECT count(*), COALESCE(sum(CASE WHEN state = 'succeeded' THEN 1 ELSE 0 END), 0) FROM records
+		WHERE job_id = ? AND parent_id = '' AND finished_at > 0 AND created_at >= ? AND created_at < ?`, string(id), millis(from), millis(to)).Scan(&finished, &succeeded)
+	return finished, succeeded, err
 }
 
 // LatestActive implements [build.Store].

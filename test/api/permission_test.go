@@ -44,6 +44,14 @@ var accesses = map[string]access{
 	"ShowJobStatus": {verb: "view"}, "ShowRecordInfo": {verb: "view"}, "ShowRecordDetail": {verb: "view"}, "ShowJobBuildRecordDetail": {verb: "view"},
 	"ShowBuildRecord": {verb: "view"}, "ShowBuildRecordFlowGraph": {verb: "view"}, "ShowFlowGraph": {verb: "view"}, "ListRecords": {verb: "view"}, "ShowListHistory": {verb: "view"}, "ShowHistoryDetails": {verb: "view"},
 
+	"ShowRunningStatus": {verb: "view"}, "ShowJobStepStatus": {verb: "view"}, "ShowBuildDetails": {verb: "view"}, "ShowBuildInfoRecord": {verb: "view"},
+	"ListBuildInfoRecord":        {verb: "view", query: "?start_time=2026-01-01%2000:00:00&end_time=2026-01-02%2000:00:00"},
+	"ListBuildInfoRecordByJobId": {verb: "view", query: "?start_time=2026-01-01%2000:00:00&end_time=2026-01-02%2000:00:00"},
+	"ShowJobTotal":               {verb: "view"}, "ListBuildParameter": {verb: "view"}, "ShowBuildRecordFullStages": {verb: "view"}, "ShowBuildRecordBuildScript": {verb: "view"},
+	"ShowListPeriodHistory": {verb: "view", query: "?offset=0&limit=10&start_time=2026-01-01&end_time=2026-01-02"},
+	"ShowJobSuccessRatio":   {verb: "view", query: "?start_time=2026-01-01&end_time=2026-01-02"},
+	"ShowActionIInfo":       {verb: "view", query: "?job_id=JOB&build_no=1&start_offset=0&end_offset=0"},
+
 	"DownloadBuildLog": {verb: "view"}, "DownloadLogByRecordId": {verb: "view"}, "DownloadBuildFullLog": {verb: "view"},
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
 	"ShowOutputInfo": {verb: "view"}, "DownloadArtifact": {verb: "view"},
@@ -61,7 +69,8 @@ var accesses = map[string]access{
 
 // ofTenant are the operations that are about no project. Each has a test of its own that asks who may call it.
 var ofTenant = []string{
-	"ListJob", // below
+	"ListJob",         // below
+	"ListBriefRecord", // TestBriefRecords
 	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
 	"CreateTemplates", "CreateTemplate", "DeleteTemplates", "DeleteTemplate", "ListTemplates", "ListCustomTemplate", "ShowTemplate", "ListOfficialTemplate",

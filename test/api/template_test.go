@@ -97,10 +97,7 @@ func testOfficialTemplates(t *testing.T, s *servertest.Server, job string) {
 			t.Errorf("%+v", item)
 		}
 		body := shell(s, fmt.Sprintf("official-%d", i), "true")
-		body.Steps = nil
-		for _, step := range item.Template.Steps {
-			body.Steps = append(body.Steps, step)
-		}
+		body.Steps = item.Template.Steps
 		create(t, c, body) // every one of them makes a good task
 	}
 	ok(t, c.AddFavouriteOfficialTemplate, &model.AddFavouriteOfficialTemplateRequest{Uuid: uuids["Shell"]})

@@ -23,6 +23,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("rights", func(t *testing.T) { t.Parallel(); testRights(t, open) })
 	t.Run("keystore", func(t *testing.T) { t.Parallel(); testKeystore(t, open) })
 	t.Run("templates", func(t *testing.T) { t.Parallel(); testTemplates(t, open) })
+	t.Run("scripts", func(t *testing.T) { t.Parallel(); testScripts(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
 
