@@ -28,6 +28,11 @@ type Store interface {
 	// CountJobs returns how many jobs a tenant has, without deleted ones.
 	CountJobs(ctx context.Context, domainID string) (int, error)
 
+	// TenantSummary counts what a tenant has.
+	TenantSummary(ctx context.Context, domainID string) (TenantSummary, error)
+	// Engines returns what the engines offer that take builds.
+	Engines(ctx context.Context, now time.Time) ([]Offer, error)
+
 	// StartBuild gives the job's next numbers and stores the record that draft makes of them, together with the job's
 	// counters as draft left them. The number is used up only when all of it is committed.
 	StartBuild(ctx context.Context, id JobID, day string, draft Draft) (Record, error)

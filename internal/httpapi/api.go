@@ -34,6 +34,9 @@ type Parts struct {
 	Zone      *time.Location // of the times that clients give and read without one
 	Now       func() time.Time
 	Region    string
+	Images    []Image // that build steps can ask for by name
+	Anywhere  bool    // steps may run in any image, not only in those
+	Internal  bool    // the server can be reached from private networks only
 
 	Closing <-chan struct{} // is closed when the server stops: streams, which would go on, end
 }
@@ -72,7 +75,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
-		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.iamOperations(),
 	)
 }
 

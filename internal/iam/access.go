@@ -93,15 +93,15 @@ func (m Membership) standing() standing {
 	return st
 }
 
-// ProjectsOf returns the projects, by name, in which an actor holds a right on every task.
-func (s *Service) ProjectsOf(ctx context.Context, actor build.Actor, right build.Right) ([]Project, error) {
+// ProjectsOf returns the projects, by name, that an actor is a member of, and in which its roles give it some rights.
+func (s *Service) ProjectsOf(ctx context.Context, actor build.Actor, needed ...build.Right) ([]Project, error) {
 	memberships, err := s.Store.Memberships(ctx, actor.UserID, "")
 	if err != nil {
 		return nil, err
 	}
 	var out []Project
 	for _, m := range memberships {
-		if m.standing().rights.Has(right) {
+		if needs := RightsOf(needed...); m.standing().rights&needs == needs {
 			out = append(out, m.Project)
 		}
 	}

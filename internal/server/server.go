@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -148,7 +150,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
-			Closing: s.closing,
+			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
@@ -157,6 +159,25 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
 	}
 	return s, nil
+}
+
+// images are those that build steps can ask for by name: the installation's catalogue.
+func images(c Config) []httpapi.Image {
+	catalogue := container.DefaultCatalogue()
+	if c.Containers != nil && c.Containers.Images != nil {
+		catalogue = c.Containers.Images
+	}
+	var out []httpapi.Image
+	for _, name := range slices.Sorted(maps.Keys(catalogue.Images)) {
+		out = append(out, httpapi.Image{Name: name, Address: catalogue.Images[name]})
+	}
+	return out
+}
+
+// isInternal reports whether only private networks lead to an address.
+func isInternal(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && (tcp.IP.IsLoopback() || tcp.IP.IsPrivate() || tcp.IP.IsLinkLocalUnicast())
 }
 
 // newRunner makes the executor that the configuration asks for.

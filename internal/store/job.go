@@ -321,6 +321,23 @@ func oneOf(column string, n int) string {
 	return column + ` IN (` + placeholders(n) + `)`
 }
 
+// TenantSummary implements [build.Store].
+func (s *Store) TenantSummary(ctx context.Context, domainID string) (build.TenantSummary, error) {
+	var sum build.TenantSummary
+	err := s.reader.row(ctx, `SELECT count(*), COALESCE(sum(last_number), 0) FROM jobs WHERE domain_id = ? AND deleted_at = 0`, domainID).Scan(&sum.Jobs, &sum.Builds)
+	if err != nil {
+		return sum, err
+	}
+	err = s.reader.row(ctx, `SELECT COALESCE(CAST(avg(score) AS INTEGER), 0) FROM (SELECT `+healthScore+` AS score FROM jobs
+		WHERE jobs.domain_id = ? AND jobs.deleted_at = 0 AND jobs.last_number > 0) scores`, domainID).Scan(&sum.SuccessRatio)
+	if err != nil {
+		return sum, err
+	}
+	err = s.reader.row(ctx, `SELECT count(*) FROM (SELECT DISTINCT a.project_id, a.version FROM projects p JOIN artifacts a ON a.project_id = p.id
+		WHERE p.domain_id = ? AND a.replaced_at = 0) versions`, domainID).Scan(&sum.Versions)
+	return sum, err
+}
+
 // containing is the pattern of texts that hold another one, in lower case.
 func containing(part string) string {
 	return `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(part)) + `%`

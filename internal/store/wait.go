@@ -37,12 +37,12 @@ func (s *Store) Standing(ctx context.Context, id build.RecordID, now time.Time) 
 	if err != nil {
 		return build.Standing{}, err
 	}
-	st.Engines, err = s.engines(ctx, now)
+	st.Engines, err = s.Engines(ctx, now)
 	return st, err
 }
 
-// engines returns those that are alive.
-func (s *Store) engines(ctx context.Context, now time.Time) ([]build.Offer, error) {
+// Engines implements [build.Store].
+func (s *Store) Engines(ctx context.Context, now time.Time) ([]build.Offer, error) {
 	rows, err := s.reader.rows(ctx, `SELECT owner, arch, classes, slots FROM engines WHERE until > ? ORDER BY owner`, millis(now))
 	if err != nil {
 		return nil, err

@@ -59,6 +59,9 @@ var accesses = map[string]access{
 	"ShowYamlTemplate":     {verb: "view"},
 	"SaveTemplateUsedInfo": {verb: "edit", body: `{"job_id":"JOB","template_id":"TEMPLATE"}`},
 
+	"ShowAvailableInnerSpec":   {verb: "view", query: "?project_id=PROJECT&arch=arm", member: true},
+	"ShowUserOverPackageQuota": {verb: "view", query: "?project_id=PROJECT", member: true},
+
 	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
 	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
 	"ShowJobRolePermission":        {verb: "view", query: "?job_id=JOB"},
@@ -69,7 +72,9 @@ var accesses = map[string]access{
 
 // ofTenant are the operations that are about no project. Each has a test of its own that asks who may call it.
 var ofTenant = []string{
-	"ListJob",         // below
+	"ListJob", // below
+	"ShowSummaryBuildJobInfo", "ShowRelatedProject", "ListRelatedProjectInfo", "ShowDomainStatus", "ShowDomainsStatuses", "ShowUserChargeType", "ShowPackageSpecCountDown",
+	"CheckJobCountIsTopLimit", "CheckJobInternal", "ShowImageTemplateList", "ShowDockerfileTemplate", // TestTenant
 	"ListBriefRecord", // TestBriefRecords
 	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
@@ -113,7 +118,7 @@ func TestPermissions(t *testing.T) {
 					return s.Call(user, o.method, ids.Replace(o.path+need.query), ids.Replace(need.body))
 				}
 				old := ""
-				if strings.HasPrefix(o.path, "/v1/") {
+				if strings.HasPrefix(o.path, "/v1/") || strings.HasPrefix(o.path, "/v2/") {
 					old = "DEV"
 				}
 				forbidden := "your roles in the project do not let you " + need.verb + " this task"

@@ -33,6 +33,10 @@ func testScripts(t *testing.T, open Opener) {
 	if score, err := s.HealthScore(t.Context(), job.ID); err != nil || score != 50 {
 		t.Errorf("health %d, %v", score, err)
 	}
+	sum, err := s.TenantSummary(t.Context(), "d1")
+	wantEqual(t, "the tenant", sum, build.TenantSummary{Jobs: 1, Builds: 3, SuccessRatio: 50}, err)
+	sum, err = s.TenantSummary(t.Context(), "d2")
+	wantEqual(t, "another tenant", sum, build.TenantSummary{}, err)
 	for _, tt := range []struct {
 		from, to            time.Duration
 		finished, succeeded int
