@@ -21,13 +21,13 @@ type file struct {
 	target string // of a symbolic link
 }
 
-// block is what the smallest file takes of a disk.
+// block is what the smallest file takes of a disk, with its inode when it is empty.
 const block = 4096
 
 // bytes returns about how much of a disk files take.
 func (f files) bytes() (total int64) {
 	for _, one := range f {
-		total += (one.size + block - 1) / block * block
+		total += max(1, (one.size+block-1)/block) * block
 	}
 	return total
 }

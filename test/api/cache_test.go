@@ -19,6 +19,7 @@ import (
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
+	"atelier/internal/cache"
 	"atelier/internal/server"
 	"atelier/internal/server/servertest"
 )
@@ -214,4 +215,52 @@ func TestCacheSwitches(t *testing.T) {
 	s.Config.CacheLimit = 0
 	s.Restart()
 	task.build(t, oneStep("python: {inputs: {command: 'echo \"<$PIP_CACHE_DIR>\"'}}"), "SUCCESS", "<>\n", "Cache pip")
+}
+
+// TestCacheTogether checks builds at the same time, of two tasks of one tenant, and an operator who clears the cache beside them.
+func TestCacheTogether(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(c *server.Config) { c.Slots = 2 })
+	client := s.Client(s.Developer)
+	task := func(name, command string) string {
+		body := shell(s, name, `cd "$PIP_CACHE_DIR"; `+command)
+		body.Steps[0].ModuleId = "python"
+		return create(t, client, body)
+	}
+	start := func(job string) int { return run(t, client, &model.RunJobRequestBody{JobId: job}) }
+	ends := func(job string, number int, want string) {
+		t.Helper()
+		if ended := await(t, client, job, number); *ended.Status != "SUCCESS" {
+			t.Error(*ended.Status)
+		}
+		if log := logOf(t, client, job, number); !strings.Contains(log, want) {
+			t.Errorf("%q is missing:\n%s", want, log)
+		}
+	}
+	// Each writes a file when both have begun, and looks around when both have written theirs.
+	meet := t.TempDir()
+	together := func(name, other string) string {
+		wait := "touch '" + meet + "/%[1]s-" + name + "'; until [ -e '" + meet + "/%[1]s-" + other + "' ]; do sleep 0.01; done; "
+		return task(name, fmt.Sprintf(wait, "begun")+"echo "+name+" > "+name+"; "+fmt.Sprintf(wait, "written")+`echo "there is <$(ls)>"`)
+	}
+	one, two := together("one", "two"), together("two", "one")
+	first, second := start(one), start(two)
+	ends(one, first, "there is <one>\n")
+	ends(two, second, "there is <two>\n")
+	look := task("look", `echo "there is <$(cat *)>" | tr "\n" " "; touch three`)
+	ends(look, start(look), "there is <one two>")
+
+	gate := newGate(t)
+	held := task("held", "echo 'it waits'; "+gate.wait()+"; touch four")
+	number := start(held)
+	awaitThat(t, client, held, number, func(model.RecordInfoResult) bool { return strings.Contains(logOf(t, client, held, number), "it waits") })
+	cleared, err := cache.Clear(server.CacheDir(s.Config.DataDir), s.DomainID, "")
+	if err != nil || len(cleared) != 1 || cleared[0].Tool != "pip" {
+		t.Error(cleared, err)
+	}
+	gate.open(t)
+	ends(held, number, "Cache pip: Saved")
+	ends(look, start(look), "Cache pip: Restored")
+	list := task("list", `echo "there is <$(ls | tr "\n" " ")>"`)
+	ends(list, start(list), "there is <four three >")
 }
