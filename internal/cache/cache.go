@@ -46,30 +46,36 @@ type Store struct {
 // key says whose cache it is, and of what.
 type key struct{ tenant, tool string }
 
-// Open opens a directory that belongs to the store alone, and removes what a store that was killed left in it. All generations together
-// have at most limit bytes; what no build uses goes first that was not used for the longest time.
+// Open opens a directory that belongs to the store alone. All generations together have at most limit bytes; what no build uses goes first
+// that was not used for the longest time.
 func Open(dir string, limit int64) (*Store, error) {
-	s := &Store{dir: dir, limit: limit, taken: make(map[string]bool), inUse: make(map[key]int)}
-	for _, name := range []string{"layers", "old"} {
-		if err := removeAll(filepath.Join(dir, name)); err != nil {
-			return nil, fmt.Errorf("remove what a killed server left of its caches: %w", err)
-		}
-	}
 	for _, name := range []string{"layers", "old", "tenants"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of caches: %w", err)
 		}
 	}
-	keys, err := list(dir)
+	return &Store{dir: dir, limit: limit, taken: make(map[string]bool), inUse: make(map[key]int)}, nil
+}
+
+// Recover removes what a store that was killed left in the directory. It is called once, before the first layer is taken, and when nothing
+// runs any more that could write to an old one.
+func (s *Store) Recover() error {
+	for _, name := range []string{"layers", "old"} {
+		dir := filepath.Join(s.dir, name)
+		if err := errors.Join(removeAll(dir), os.Mkdir(dir, 0o700)); err != nil {
+			return fmt.Errorf("remove what a killed server left of its caches: %w", err)
+		}
+	}
+	keys, err := list(s.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, k := range keys {
 		if err := s.removeSuperseded(k); err != nil {
-			return nil, fmt.Errorf("remove what a killed server left of the cache %s: %w", k.tool, err)
+			return fmt.Errorf("remove what a killed server left of the cache %s: %w", k.tool, err)
 		}
 	}
-	return s, s.evict()
+	return s.evict()
 }
 
 // removeSuperseded removes all generations but the one that counts.

@@ -21,6 +21,9 @@ const plenty = 1 << 30
 func open(t *testing.T, dir string, limit int64) *Store {
 	t.Helper()
 	s, err := Open(dir, limit)
+	if err == nil {
+		err = s.Recover()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 
 // Caches keeps what the tools of builds would otherwise download again.
 type Caches interface {
+	// Recover removes what an earlier life left behind. It is called once, when nothing of that life runs any more.
+	Recover() error
 	// Take makes a build's own layer of a tenant's cache of a tool. It must be closed.
 	Take(ctx context.Context, tenant, tool string) (*cache.Layer, error)
 }

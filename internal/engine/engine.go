@@ -179,6 +179,11 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Executor.Recover(ctx); err != nil {
 		return err
 	}
+	if e.Caches != nil {
+		if err := e.Caches.Recover(); err != nil {
+			return err
+		}
+	}
 	if err := e.reclaim(ctx); err != nil {
 		return err
 	}
