@@ -28,6 +28,7 @@ var bars = []bar{
 	{"many", benchMany},
 	{"log", benchLog},
 	{"start", benchStart},
+	{"cache", benchCache},
 }
 
 // bench is what the bars share.

@@ -161,6 +161,11 @@ func (s *server) call(ctx context.Context, method, path string, in, out any) err
 
 // makeTask creates a task with one shell step and no repository.
 func (s *server) makeTask(ctx context.Context, name, command string) (string, error) {
+	return s.makeTaskOf(ctx, "sh", name, command)
+}
+
+// makeTaskOf creates a task with one step of any keyword that has commands.
+func (s *server) makeTaskOf(ctx context.Context, keyword, name, command string) (string, error) {
 	var made struct {
 		Result struct {
 			JobID string `json:"job_id"`
@@ -168,7 +173,7 @@ func (s *server) makeTask(ctx context.Context, name, command string) (string, er
 	}
 	err := s.call(ctx, http.MethodPost, "/v1/job/create", map[string]any{
 		"project_id": s.project, "job_name": name, "arch": arch(), "build_config_type": "ACTION",
-		"steps": []any{map[string]any{"module_id": "sh", "name": "Run", "enable": true, "properties": map[string]any{"command": command}}},
+		"steps": []any{map[string]any{"module_id": keyword, "name": "Run", "enable": true, "properties": map[string]any{"command": command}}},
 	}, &made)
 	return made.Result.JobID, err
 }

@@ -21,6 +21,7 @@ type adminCommand struct {
 	Project projectCommand `cmd:"" help:"Projects, which hold build tasks."`
 	Role    roleCommand    `cmd:"" help:"Roles of users in projects."`
 	Key     keyCommand     `cmd:"" help:"Access keys, which programs sign their requests with."`
+	Cache   cacheCommand   `cmd:"" help:"Caches of what builds download, on this machine."`
 }
 
 // adminFlags are those of every administration command.

@@ -56,6 +56,7 @@ type serverFlags struct {
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
 	LogLimit         int64         `help:"Size of a build's log, in MiB, beyond which it is cut; 0 for no limit." default:"100"`
+	CacheSize        int64         `help:"Size of all caches of builds together, in MiB, beyond which those go that were not used for the longest time; 0 for no caches." default:"10240"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
 	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"${log_level}"`
 	LogFormat        string        `help:"Form of the server's own log: ${enum}." enum:"text,json" default:"text"`
@@ -70,6 +71,9 @@ type serveCommand struct {
 
 // maxLogLimit is a tebibyte.
 const maxLogLimit = 1 << 20
+
+// maxCacheSize is a pebibyte.
+const maxCacheSize = 1 << 30
 
 // config checks the flags, all at once, and returns what they say.
 func (f serverFlags) config(std stdio) (server.Config, error) {
@@ -91,6 +95,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	check(f.BuildTimeout >= time.Second, "--build-timeout", "must be a second or more, found %s", f.BuildTimeout)
 	check(f.MaxBuildTimeout >= f.BuildTimeout, "--max-build-timeout", "must be --build-timeout (%s) or more, found %s", f.BuildTimeout, f.MaxBuildTimeout)
 	check(f.LogLimit >= 0 && f.LogLimit <= maxLogLimit, "--log-limit", "must be 1 to %d MiB, or 0 for no limit, found %d", maxLogLimit, f.LogLimit)
+	check(f.CacheSize >= 0 && f.CacheSize <= maxCacheSize, "--cache-size", "must be 1 to %d MiB, or 0 for no caches, found %d", maxCacheSize, f.CacheSize)
 	zone, err := time.LoadLocation(f.TimeZone)
 	check(err == nil, "--time-zone", "must be a name such as Asia/Shanghai, UTC or Local, found %q", f.TimeZone)
 	roots := make([]string, len(f.FileRepositories))
@@ -110,7 +115,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers:   containers,
-		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, Zone: zone,
+		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err
 }

@@ -2,7 +2,7 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself; flow.go, which follows the
+// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself, and cache.go, which keeps what they have downloaded; flow.go, which follows the
 // children of a flow; and end.go, which decides how it ends. lease.go keeps leases alive, lost.go ends the builds that were lost,
 // and wait.go tells the builds that wait what they wait for.
 package engine
@@ -79,13 +79,14 @@ type Artifacts interface {
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }
 
-// Parts are what an [Engine] is made of. All are required, except where a default is given.
+// Parts are what an [Engine] is made of. All are required, except where it says otherwise.
 type Parts struct {
 	Owner     string // names this engine in leases; the same after a restart
 	Queue     Queue
 	Executor  executor.Executor
 	Sources   Sources
 	Artifacts Artifacts
+	Caches    Caches // nil for none
 	Sealer    build.Sealer
 	Logs      *logs.Store
 	Log       *slog.Logger
@@ -177,6 +178,11 @@ func New(parts Parts) *Engine {
 func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Executor.Recover(ctx); err != nil {
 		return err
+	}
+	if e.Caches != nil {
+		if err := e.Caches.Recover(); err != nil {
+			return err
+		}
 	}
 	if err := e.reclaim(ctx); err != nil {
 		return err

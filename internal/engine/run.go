@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/cache"
 	"atelier/internal/crash"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
@@ -33,6 +34,7 @@ type run struct {
 	needs  build.Needs // of an engine, when it turned out that this one cannot run the build
 	began  bool        // the database says that it runs
 	flow   bool        // and that it is a flow
+	layers []*cache.Layer
 	limit  *time.Timer // ends the build when it has run too long; nil until it begins
 	steps  []build.Step
 	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
@@ -108,15 +110,22 @@ func (r *run) perform() (err error) {
 	if r.what.flow != nil {
 		return r.beginFlow()
 	}
+	defer r.closeCaches()
+	r.takeCaches()
 	session, err := r.Executor.Open(r.ctx, executor.Build{
 		Record: string(r.record.ID), Resource: r.what.plan.Resource, Images: imagesOf(r.what.plan.Steps), Env: r.what.plan.Env,
+		Caches: r.caches(),
 	})
 	if err != nil {
 		return err
 	}
 	defer r.close(session) // also after a panic
 	crash.At(crash.WorkspaceMade)
-	return r.runSteps(session)
+	if err := r.runSteps(session); err != nil {
+		return err
+	}
+	r.saveCaches()
+	return nil
 }
 
 // closeTime is how long an executor has to remove what a build left behind. Another moment, and the build is better ended.

@@ -32,6 +32,7 @@ type Build struct {
 	Resource plan.Resource
 	Images   []string     // that its steps ask for
 	Env      []plan.Param // of every step; of two with one name, the last counts
+	Caches   []Cache      // of tools, each of another one
 }
 
 // Session is the place of one build on an executor. It is used by one goroutine at a time.

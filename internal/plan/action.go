@@ -42,7 +42,10 @@ func planActions(in Input) (Plan, error) {
 		if image != "" && !strings.Contains(image, "/") {
 			image = catalogue + image
 		}
-		planned := Step{Keyword: act.keyword, Name: step.Name, Image: s.expand(image), IgnoreFail: fmt.Sprint(step.Properties[ignoreFail]) == "true"}
+		planned := Step{
+			Keyword: act.keyword, Name: step.Name, Image: s.expand(image), IgnoreFail: fmt.Sprint(step.Properties[ignoreFail]) == "true",
+			Caches: s.cachesAction(act, step, problem),
+		}
 		switch act.keyword {
 		case "upload_artifact":
 			planned.Upload = s.uploadAction(step, problem)

@@ -23,6 +23,9 @@ func TestActions(t *testing.T) {
 		}},
 		{ModuleID: "maven", Name: "switched off", Enable: &off},
 		{ModuleID: "local.codeci_action_go.action", Name: "Go", Properties: map[string]any{"command": "go build", "image": "registry.example.org/go:1", "ignore_fail": "no"}},
+		{ModuleID: "go", Name: "Go", Properties: map[string]any{"command": "go vet", "cacheOption": "noCache"}},
+		{ModuleID: "maven", Name: "Maven", Properties: map[string]any{"command": "mvn"}},
+		{ModuleID: "sh", Name: "sh", Properties: map[string]any{"command": "true", "cacheOption": "of no meaning here"}},
 		{ModuleID: "npm", Name: "npm", Properties: map[string]any{"command": "npm ci", "ignore_fail": true}},
 		{ModuleID: "devcloud2018.codeci_action_20018.action", Name: "Upload", Properties: map[string]any{
 			"file": "**/target/*.?ar", "buildVersion": "", "name": nil, "remainOriginPath": "FLAT", "uploadTool": "curl", "ignore_fail": "true",
@@ -44,9 +47,15 @@ step: checkout "Checkout"
   {URL:https://git.example.org/team/app.git Branch:main Tag: Commit:1111111111111111111111111111111111111111 Depth:5 Submodules:true LFS:true Path:}
 step: sh "Greet" image cloudbuild@shell4.2.46 may fail
   | echo hello world $HOME
-step: go "Go" image registry.example.org/go:1
+step: go "Go" image registry.example.org/go:1 caches go
   | go build
-step: npm "npm" image cloudbuild@nodejs may fail
+step: go "Go"
+  | go vet
+step: maven "Maven"
+  | mvn
+step: sh "sh"
+  | true
+step: npm "npm" image cloudbuild@nodejs may fail caches npm,yarn
   | npm ci
 step: upload_artifact "Upload" may fail
   {Pattern:**/target/*.?ar Version: Name:}
@@ -60,7 +69,7 @@ step: download_artifact "Download"
   {URL:/p/world/x}
 step: docker "Docker"
   | docker pull world
-step: maven "Maven"
+step: maven "Maven" caches maven
   | mvn package
 `
 	want = strings.Replace(want, " image cloudbuild@nodejs", "", 1)
@@ -86,6 +95,8 @@ func TestActionProblems(t *testing.T) {
 		{ModuleID: "download_artifact", Name: "i"},
 		{ModuleID: "download_artifact", Name: "j", Properties: map[string]any{"url": "file:///x"}},
 		{ModuleID: "docker", Name: "k", Properties: map[string]any{"command": "docker pull a\ndocker exec b"}},
+		{ModuleID: "go", Name: "l", Properties: map[string]any{"command": "go build", "cacheOption": "perhaps"}},
+		{ModuleID: "go", Name: "m", Properties: map[string]any{"command": "go build", "cacheOption": true}},
 	}
 	want := `parameters: the value of "loop" refers to itself, or through more than 10 others: loop → loop
 steps[0].module_id: found "unknown", which this version does not know
@@ -102,6 +113,8 @@ steps[7].properties.buildVersion: must be names with / between them, without . a
 steps[8].properties.url: is missing
 steps[9].properties.url: must be an address in the release repository, such as https://<host>/<project id>/<version>/<name>, found "file:///x"
 steps[10].properties.command: line 2: "docker exec b" is not allowed; allowed are docker build, tag, push, pull, login, logout, save
+steps[11].properties.cacheOption: must be cached or noCache, found "perhaps"
+steps[12]: properties.cacheOption: must be a text, found "true"
 `
 	if diff := cmp.Diff(want, outcome(plan.New(in))); diff != "" {
 		t.Error(diff)

@@ -119,6 +119,9 @@ func outcome(p plan.Plan, err error) string {
 		if s.IgnoreFail {
 			b.WriteString(" may fail")
 		}
+		if s.Caches != nil {
+			fmt.Fprintf(&b, " caches %s", strings.Join(s.Caches, ","))
+		}
 		b.WriteByte('\n')
 		if s.Checkout != nil {
 			fmt.Fprintf(&b, "  %+v\n", *s.Checkout)

@@ -43,6 +43,8 @@ func TestInvalid(t *testing.T) {
 		{"a wrong setting", build("- maven: {inputs: {command: mvn, settings: {repos: []}}}"), "inputs.settings.repos: is not known; known are: private_repos, public_repos"},
 		{"no report", build("- maven: {inputs: {command: mvn, unit_test: {enable: true}}}"), "steps.BUILD[0].maven.inputs.unit_test.report_path: is missing"},
 		{"a wrong switch", build("- maven: {inputs: {command: mvn, unit_test: {report_path: a, coverage: perhaps}}}"), `unit_test.coverage: must be true or false, found "perhaps"`},
+		{"a wrong cache", build("- go: {inputs: {command: go build, cache: maybe}}"), `b.yml:4:47: steps.BUILD[0].go.inputs.cache: must be true or false, found "maybe"`},
+		{"a cache of a step without one", build("- sh: {inputs: {command: a, cache: true}}"), "steps.BUILD[0].sh.inputs.cache: is not known"},
 		{"no jdk", build("- gradle: {inputs: {command: gradle build, gradle: 4.10}}"), "steps.BUILD[0].gradle.inputs.jdk: is missing"},
 		{"docker run", build("- docker: {inputs: {command: docker run x}}"), `steps.BUILD[0].docker.inputs.command: line 1: "docker run x" is not allowed; allowed are docker build, tag, push, pull, login, logout, save`},
 		{"another program", build("- docker: {inputs: {command: \"docker pull x\\n\\n# a comment\\nrm -rf /\"}}"), `command: line 4: the program "rm" is not docker; use an sh step for it`},

@@ -28,10 +28,11 @@ type Param struct {
 
 // Step is one step of a build. Exactly one of the pointers is set.
 type Step struct {
-	Keyword    string // of the build file, such as npm
-	Name       string // shown in the log and the record
-	Image      string // that the file asks for; empty for the default
-	IgnoreFail bool   // the build goes on when the step fails
+	Keyword    string   // of the build file, such as npm
+	Name       string   // shown in the log and the record
+	Image      string   // that the file asks for; empty for the default
+	IgnoreFail bool     // the build goes on when the step fails
+	Caches     []string // the tools whose caches it uses, such as npm
 
 	Checkout *Checkout
 	Script   *Script

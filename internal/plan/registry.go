@@ -24,6 +24,9 @@ type action struct {
 	others  bool // takes inputs that are described nowhere
 	nested  bool // no step: a map among the inputs of one
 	later   bool // steps of it are understood, but cannot be run by this version
+
+	caches     []string // the tools whose caches steps of it use
+	cacheAsked bool     // they do so only when they say so
 }
 
 // input is one key below a step's inputs.
@@ -83,15 +86,15 @@ var actions = []action{
 	{keyword: "ant", inputs: []input{command}},
 	{keyword: "cmake", module: "20005", inputs: []input{command}},
 	{keyword: "gnu_arm", inputs: []input{command}},
-	{keyword: "go", inputs: []input{command}},
-	{keyword: "grunt", inputs: []input{command}},
-	{keyword: "gulp", inputs: []input{command}},
+	{keyword: "go", caches: []string{"go"}, inputs: []input{command, cacheSwitch}},
+	{keyword: "grunt", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
+	{keyword: "gulp", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
 	{keyword: "harmonyos", inputs: []input{command}},
 	{keyword: "mono", inputs: []input{command}},
-	{keyword: "npm", module: "20014", inputs: []input{command}},
+	{keyword: "npm", module: "20014", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
 	{keyword: "php", inputs: []input{command}},
-	{keyword: "python", inputs: []input{command}},
-	{keyword: "yarn", inputs: []input{command}},
+	{keyword: "python", caches: []string{"pip"}, inputs: []input{command, cacheSwitch}},
+	{keyword: "yarn", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
 
 	{keyword: "ark", inputs: []input{command}, others: true},
 	{keyword: "bazel", inputs: []input{command}, others: true},
@@ -102,13 +105,13 @@ var actions = []action{
 	{keyword: "quick_app", inputs: []input{command}, others: true},
 	{keyword: "sbt", inputs: []input{command}, others: true},
 
-	{keyword: "maven", module: "20043", inputs: []input{
+	{keyword: "maven", module: "20043", caches: []string{"maven"}, cacheAsked: true, inputs: []input{
 		command,
 		{name: "settings", kind: mapping, idle: true, fields: []input{
 			{name: "public_repos", kind: texts},
 			{name: "private_repos", kind: texts},
 		}},
-		{name: "cache", kind: flag, idle: true},
+		cacheSwitch,
 		{name: "unit_test", kind: mapping, idle: true, fields: []input{
 			{name: "enable", kind: flag},
 			{name: "ignore_errors", kind: flag},
@@ -118,8 +121,8 @@ var actions = []action{
 		}},
 		{name: "check", kind: mapping, idle: true, fields: []input{{name: "project_dir"}, {name: "settings"}, {name: "param"}}},
 	}},
-	{keyword: "gradle", inputs: []input{command, gradle, jdk}},
-	{keyword: "android", inputs: []input{command, gradle, jdk, {name: "ndk", required: true, idle: true}}},
+	{keyword: "gradle", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, gradle, jdk}},
+	{keyword: "android", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, gradle, jdk, {name: "ndk", required: true, idle: true}}},
 	{keyword: "android_sign", later: true, inputs: []input{
 		{name: "file_path", required: true},
 		{name: "keystore_file", required: true},
@@ -229,6 +232,9 @@ func (Steps) CheckStep(step build.ActionStep) error {
 		texts = append(texts, "file", "name", "buildVersion", "customUploadPath")
 	case "download_artifact":
 		texts = append(texts, "url")
+	}
+	if act.caches != nil {
+		texts = append(texts, cacheOption)
 	}
 	for _, name := range texts {
 		if _, _, err := textProperty(step, name); err != nil {

@@ -116,6 +116,7 @@ func (r *reader) keyword(stage string, e entry) {
 		return
 	}
 	step.IgnoreFail = values[ignoreFail].text == "true"
+	step.Caches = act.cachesOf(values[cacheSwitch.name].text)
 	switch act.keyword {
 	case "checkout":
 		step.Checkout = r.checkout(e, values)

@@ -21,6 +21,7 @@ import (
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
+	"atelier/internal/cache"
 	"atelier/internal/console"
 	"atelier/internal/engine"
 	"atelier/internal/executor"
@@ -61,6 +62,7 @@ type Config struct {
 	BuildTimeout     time.Duration     // of a task that has none
 	MaxBuildTimeout  time.Duration     // that a task may ask for
 	LogLimit         int64             // of one build, in bytes; 0 for none
+	CacheLimit       int64             // of all caches together, in bytes; 0 for no caches
 	Zone             *time.Location    // of daily numbers and of times without a zone
 	Drain            time.Duration     // how long running builds may go on when the server is stopped
 
@@ -136,8 +138,12 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.runner, err = newRunner(ctx, c, git); err != nil {
 		return nil, err
 	}
+	caches, err := openCaches(c)
+	if err != nil {
+		return nil, err
+	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	builds := build.NewService(build.Parts{
@@ -178,6 +184,14 @@ func images(c Config) []httpapi.Image {
 func isInternal(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && (tcp.IP.IsLoopback() || tcp.IP.IsPrivate() || tcp.IP.IsLinkLocalUnicast())
+}
+
+// openCaches opens the caches of builds, which may be switched off.
+func openCaches(c Config) (engine.Caches, error) {
+	if c.CacheLimit == 0 {
+		return nil, nil
+	}
+	return cache.Open(CacheDir(c.DataDir), c.CacheLimit)
 }
 
 // newRunner makes the executor that the configuration asks for.
@@ -232,6 +246,9 @@ func OpenParts(ctx context.Context, c Config) (Parts, error) {
 
 // DefaultKeyFile returns where the key that seals secrets is in a data directory.
 func DefaultKeyFile(dataDir string) string { return filepath.Join(dataDir, "secret.key") }
+
+// CacheDir returns where the caches of builds are in a data directory.
+func CacheDir(dataDir string) string { return filepath.Join(dataDir, "caches") }
 
 // IAM returns the users, projects and keys of the server.
 func (s *Server) IAM() *iam.Service { return s.iam }

@@ -132,7 +132,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err != nil {
 		return nil, errors.Join(err, files.Close(ctx))
 	}
-	return &session{Directory: executor.Directory(e.Workspace(build.Record)), executor: e, files: files, record: build.Record, dir: dir, env: env, class: size}, nil
+	return &session{Directory: executor.Directory(e.Workspace(build.Record)), executor: e, files: files, record: build.Record, dir: dir, env: env, caches: build.Caches, class: size}, nil
 }
 
 // Recover implements [executor.Executor].

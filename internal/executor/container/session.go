@@ -23,6 +23,7 @@ type session struct {
 	record             string
 	dir                string
 	env                []string
+	caches             []executor.Cache
 	class              class
 }
 
@@ -107,7 +108,7 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 	// What makes and removes a container is not cut short: nobody would know whether there is one.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	c, err := s.create(work, image.String(), file)
+	c, err := s.create(work, image.String(), file, executor.CachesOf(step, s.caches))
 	if err != nil {
 		return executor.Result{}, err
 	}

@@ -35,11 +35,16 @@ type step struct {
 	id string
 }
 
-// create makes a container that is ready to start.
-func (s *session) create(ctx context.Context, image, script string) (*step, error) {
+// create makes a container that is ready to start and sees the given caches.
+func (s *session) create(ctx context.Context, image, script string, caches []executor.Cache) (*step, error) {
 	mounts := []mount.Mount{{Type: mount.TypeBind, Source: script, Target: script, ReadOnly: true}}
 	for _, name := range []string{"workspace", "home", "tmp"} {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: s.path(name), Target: s.path(name)})
+	}
+	env := s.env
+	for _, c := range caches {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: c.Dir, Target: c.Inside()})
+		env = c.Environ(env, c.Inside())
 	}
 	_ = os.RemoveAll(s.path(outOfMemory)) // of an earlier step
 	processes := int64(maxProcesses)
@@ -49,7 +54,7 @@ func (s *session) create(ctx context.Context, image, script string) (*step, erro
 	}
 	made, err := s.executor.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image: image, Entrypoint: []string{"sh", "-c", startScript, script, s.path(outOfMemory)}, Cmd: []string{}, Env: s.env,
+			Image: image, Entrypoint: []string{"sh", "-c", startScript, script, s.path(outOfMemory)}, Cmd: []string{}, Env: env,
 			WorkingDir: s.path("workspace"), User: user(),
 			Labels: map[string]string{labelDir: s.executor.dir(), labelRecord: s.record},
 		},

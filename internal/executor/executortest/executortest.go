@@ -26,6 +26,7 @@ func Run(t *testing.T, make Maker) {
 	t.Run("stop", func(t *testing.T) { t.Parallel(); testStop(t, make) })
 	t.Run("session", func(t *testing.T) { t.Parallel(); testSession(t, make) })
 	t.Run("files", func(t *testing.T) { t.Parallel(); testFiles(t, make) })
+	t.Run("caches", func(t *testing.T) { t.Parallel(); testCaches(t, make) })
 	t.Run("checkout", func(t *testing.T) { t.Parallel(); testCheckout(t, make) })
 }
 

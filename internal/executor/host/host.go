@@ -137,7 +137,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the build's directory: %w", err)
 	}
-	s := &session{Directory: executor.Directory(workspace), executor: e, record: build.Record, dir: dir, env: env}
+	s := &session{Directory: executor.Directory(workspace), executor: e, record: build.Record, dir: dir, env: env, caches: build.Caches}
 	if s.tree, err = e.takeTree(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
 	}

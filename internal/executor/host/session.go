@@ -24,6 +24,7 @@ type session struct {
 	record             string
 	dir                string
 	env                []string
+	caches             []executor.Cache
 	tree               *tree // nil before it was started and after it was closed
 }
 
@@ -41,7 +42,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	case step.Checkout != nil:
 		return s.checkout(ctx, *step.Checkout, out)
 	case step.Script != nil:
-		return s.script(ctx, *step.Script, out)
+		return s.script(ctx, step, out)
 	default:
 		return executor.Result{}, errors.New("the step has nothing to run")
 	}
@@ -50,15 +51,18 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
-func (s *session) script(ctx context.Context, script plan.Script, out io.Writer) (executor.Result, error) {
+func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
 	file := s.path("script")
-	if err := os.WriteFile(file, []byte(script.Command), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(step.Script.Command), 0o600); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
 	defer os.Remove(file)
-	shell := s.executor.shell
+	shell, env := s.executor.shell, s.env
+	for _, c := range executor.CachesOf(step, s.caches) {
+		env = c.Environ(env, c.Dir)
+	}
 	return s.run(ctx, supervisor.Command{
-		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: string(s.Directory), Env: s.env,
+		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: string(s.Directory), Env: env,
 	}, out)
 }
 

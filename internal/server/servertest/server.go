@@ -64,7 +64,7 @@ func Start(t testing.TB, options ...func(*server.Config)) *Server {
 	t.Helper()
 	c := server.Config{
 		Listen: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "data"), Region: Region, Domain: Domain,
-		BuildTimeout: time.Minute, MaxBuildTimeout: time.Hour, Zone: time.UTC,
+		BuildTimeout: time.Minute, CacheLimit: 1 << 30, MaxBuildTimeout: time.Hour, Zone: time.UTC,
 		FileRepositories: []string{t.TempDir()},
 		Log:              slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
