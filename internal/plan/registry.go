@@ -50,6 +50,7 @@ const ignoreFail = "ignore_fail"
 
 var (
 	command = input{name: "command", required: true}
+	script  = []input{command, unitTest}
 	gradle  = input{name: "gradle", required: true, idle: true}
 	jdk     = input{name: "jdk", required: true, idle: true}
 )
@@ -78,29 +79,29 @@ var actions = []action{
 		{name: "username"},
 		{name: "password"},
 	}},
-	{keyword: "sh", module: "20017", stages: []string{stagePrepare, stageBuild}, inputs: []input{command}},
+	{keyword: "sh", module: "20017", stages: []string{stagePrepare, stageBuild}, inputs: script},
 
-	{keyword: "ant", inputs: []input{command}},
-	{keyword: "cmake", module: "20005", inputs: []input{command}},
-	{keyword: "gnu_arm", inputs: []input{command}},
-	{keyword: "go", inputs: []input{command}},
-	{keyword: "grunt", inputs: []input{command}},
-	{keyword: "gulp", inputs: []input{command}},
-	{keyword: "harmonyos", inputs: []input{command}},
-	{keyword: "mono", inputs: []input{command}},
-	{keyword: "npm", module: "20014", inputs: []input{command}},
-	{keyword: "php", inputs: []input{command}},
-	{keyword: "python", inputs: []input{command}},
-	{keyword: "yarn", inputs: []input{command}},
+	{keyword: "ant", inputs: script},
+	{keyword: "cmake", module: "20005", inputs: script},
+	{keyword: "gnu_arm", inputs: script},
+	{keyword: "go", inputs: script},
+	{keyword: "grunt", inputs: script},
+	{keyword: "gulp", inputs: script},
+	{keyword: "harmonyos", inputs: script},
+	{keyword: "mono", inputs: script},
+	{keyword: "npm", module: "20014", inputs: script},
+	{keyword: "php", inputs: script},
+	{keyword: "python", inputs: script},
+	{keyword: "yarn", inputs: script},
 
-	{keyword: "ark", inputs: []input{command}, others: true},
-	{keyword: "bazel", inputs: []input{command}, others: true},
-	{keyword: "flutter", inputs: []input{command}, others: true},
-	{keyword: "fortran", inputs: []input{command}, others: true},
-	{keyword: "grails", inputs: []input{command}, others: true},
-	{keyword: "ionic_android_app", inputs: []input{command}, others: true},
-	{keyword: "quick_app", inputs: []input{command}, others: true},
-	{keyword: "sbt", inputs: []input{command}, others: true},
+	{keyword: "ark", inputs: script, others: true},
+	{keyword: "bazel", inputs: script, others: true},
+	{keyword: "flutter", inputs: script, others: true},
+	{keyword: "fortran", inputs: script, others: true},
+	{keyword: "grails", inputs: script, others: true},
+	{keyword: "ionic_android_app", inputs: script, others: true},
+	{keyword: "quick_app", inputs: script, others: true},
+	{keyword: "sbt", inputs: script, others: true},
 
 	{keyword: "maven", module: "20043", inputs: []input{
 		command,
@@ -109,17 +110,11 @@ var actions = []action{
 			{name: "private_repos", kind: texts},
 		}},
 		{name: "cache", kind: flag, idle: true},
-		{name: "unit_test", kind: mapping, idle: true, fields: []input{
-			{name: "enable", kind: flag},
-			{name: "ignore_errors", kind: flag},
-			{name: "report_path", required: true},
-			{name: "coverage", kind: flag},
-			{name: "coverage_report_path"},
-		}},
+		unitTest,
 		{name: "check", kind: mapping, idle: true, fields: []input{{name: "project_dir"}, {name: "settings"}, {name: "param"}}},
 	}},
-	{keyword: "gradle", inputs: []input{command, gradle, jdk}},
-	{keyword: "android", inputs: []input{command, gradle, jdk, {name: "ndk", required: true, idle: true}}},
+	{keyword: "gradle", inputs: []input{command, unitTest, gradle, jdk}},
+	{keyword: "android", inputs: []input{command, unitTest, gradle, jdk, {name: "ndk", required: true, idle: true}}},
 	{keyword: "android_sign", later: true, inputs: []input{
 		{name: "file_path", required: true},
 		{name: "keystore_file", required: true},
@@ -128,7 +123,7 @@ var actions = []action{
 		{name: "key_password"},
 		{name: "apksigner_commond", required: true}, // spelled so by the vendor
 	}},
-	{keyword: "swr", module: "20028", inputs: []input{command}},
+	{keyword: "swr", module: "20028", inputs: script},
 	{keyword: "build_image", module: "20004", later: true, inputs: []input{
 		{name: "organization", required: true},
 		{name: "image_name"},
@@ -229,6 +224,10 @@ func (Steps) CheckStep(step build.ActionStep) error {
 		texts = append(texts, "file", "name", "buildVersion", "customUploadPath")
 	case "download_artifact":
 		texts = append(texts, "url")
+	default:
+		if step.Properties["deal"] != nil {
+			texts = append(texts, "deal", "file", "coverageReportPath")
+		}
 	}
 	for _, name := range texts {
 		if _, _, err := textProperty(step, name); err != nil {

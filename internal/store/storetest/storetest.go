@@ -20,6 +20,8 @@ func Run(t *testing.T, open Opener) {
 	t.Run("waits", func(t *testing.T) { t.Parallel(); testWaits(t, open) })
 	t.Run("queue", func(t *testing.T) { t.Parallel(); testQueue(t, open) })
 	t.Run("flows", func(t *testing.T) { t.Parallel(); testFlows(t, open) })
+	t.Run("reports", func(t *testing.T) { t.Parallel(); testReports(t, open) })
+	t.Run("trends", func(t *testing.T) { t.Parallel(); testTrends(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
 
