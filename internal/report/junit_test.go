@@ -88,6 +88,9 @@ func TestBadJUnit(t *testing.T) {
 	if _, err := report.ReadJUnit(strings.NewReader(nested(100))); err != nil {
 		t.Errorf("100 levels: %v", err)
 	}
+	if got, err := report.ReadJUnit(strings.NewReader("\ufeff<?xml version='1.0'?><testsuite><testcase/></testsuite>")); err != nil || got.Succeeded != 1 {
+		t.Errorf("with a byte order mark: %+v, %v", got, err)
+	}
 	output := "<testsuite><testcase><system-out><![CDATA[" + strings.Repeat(`a="<>" `, 1<<18) + "]]></system-out></testcase></testsuite>"
 	if got, err := report.ReadJUnit(strings.NewReader(output)); err != nil || got.Succeeded != 1 {
 		t.Errorf("large output: %+v, %v", got, err)

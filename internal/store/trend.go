@@ -40,14 +40,14 @@ func (s *Store) RepositoryBranches(ctx context.Context, id build.JobID, reposito
 	return collect(rows, scanID)
 }
 
-// ended is the part of a query that selects the builds of a trend. They are found by the time of their creation, which is why nothing else
-// may look as if an index on it were better: without the concatenation, a database reads all builds of the repository.
+// ended is the part of a query that selects the builds of a trend. They are found by the time of their creation, so that it does not matter how
+// many came before.
 func ended(q build.TrendQuery) (condition string, args []any) {
-	condition = ` FROM records WHERE job_id = ? AND created_at >= ? AND parent_id = '' AND repo_name || '' = ?
+	condition = ` FROM records WHERE job_id = ? AND created_at >= ? AND parent_id = '' AND repo_name = ?
 		AND state IN ('succeeded', 'failed', 'unschedulable', 'aborted', 'timed_out')`
 	args = []any{string(q.JobID), millis(q.From), q.Repository}
 	if q.Branch != "" {
-		condition, args = condition+` AND branch || '' = ?`, append(args, q.Branch)
+		condition, args = condition+` AND branch = ?`, append(args, q.Branch)
 	}
 	return condition, args
 }
