@@ -44,12 +44,17 @@ func (r *run) collectTests(files executor.Files, t plan.Tests, s *build.Step, re
 	}
 	unread := 0
 	if t.Results != "" {
+		results, more := r.enough(results, t.Results)
 		if unread, err = r.countTests(files, results, &rep); err != nil {
 			return result, err
+		}
+		if more {
+			unread++ // and more
 		}
 		r.noteTests(s.Name, t.Results, rep)
 	}
 	if t.Coverage != "" {
+		coverage, _ := r.enough(coverage, t.Coverage)
 		if err := r.keepCoverage(files, coverage, &rep); err != nil {
 			return result, err
 		}
@@ -64,12 +69,12 @@ func (r *run) collectTests(files executor.Files, t plan.Tests, s *build.Step, re
 	case bad > 0:
 		return executor.Result{ExitCode: 1, Reason: fmt.Sprintf("%d of %d tests did not succeed, which it is not to ignore.", bad, rep.Tests.Total())}, nil
 	case unread > 0:
-		return executor.Result{ExitCode: 1, Reason: fmt.Sprintf("%d of the files with test results could not be read, so nobody knows whether all tests succeeded.", unread)}, nil
+		return executor.Result{ExitCode: 1, Reason: fmt.Sprintf("At least %d of the files with test results could not be read, so nobody knows whether all tests succeeded.", unread)}, nil
 	}
 	return result, nil
 }
 
-// findReports returns the files that hold results, and those of coverage reports.
+// findReports returns the files that hold results, and those of coverage reports: one more than is allowed, at most.
 func (r *run) findReports(files executor.Files, t plan.Tests) (results, coverage []string, err error) {
 	var patterns [2]glob.Pattern // one that is not given matches nothing
 	for i, text := range []string{t.Results, t.Coverage} {
@@ -79,21 +84,25 @@ func (r *run) findReports(files executor.Files, t plan.Tests) (results, coverage
 			}
 		}
 	}
-	add := func(list *[]string, file string) {
-		if *list = append(*list, file); len(*list) == maxReportFiles+1 {
-			r.note(r.log.Warn, "More than %d files match; the rest is left out.", maxReportFiles)
-		}
-	}
 	err = files.Walk(r.ctx, func(file string) error {
 		if patterns[0].Match(file) && len(results) <= maxReportFiles {
-			add(&results, file)
+			results = append(results, file)
 		}
 		if within(patterns[1], file) && len(coverage) <= maxReportFiles {
-			add(&coverage, file)
+			coverage = append(coverage, file)
 		}
 		return nil
 	})
-	return results[:min(len(results), maxReportFiles)], coverage[:min(len(coverage), maxReportFiles)], err
+	return results, coverage, err
+}
+
+// enough returns as many of the files as one step may leave, and says so when there are more.
+func (r *run) enough(files []string, pattern string) (some []string, more bool) {
+	if len(files) <= maxReportFiles {
+		return files, false
+	}
+	r.note(r.log.Warn, "More than %d files match %s; the rest is left out.", maxReportFiles, r.mask(printable(pattern)))
+	return files[:maxReportFiles], true
 }
 
 // within reports whether a pattern matches a file or a directory that it is in.
@@ -117,8 +126,8 @@ func (r *run) countTests(files executor.Files, names []string, rep *build.Report
 		}
 		tests, sum, err := readTests(files, name)
 		if why := reason(err); why != "" {
-			r.note(r.log.Warn, "%s %s.", r.mask(printable(name)), r.mask(why))
 			unread++
+			r.noteUnread(unread, name, why)
 			continue
 		}
 		if r.tested.counted[name] == sum {
@@ -154,6 +163,17 @@ func reason(err error) string {
 	return printable(err.Error())
 }
 
+// noteUnread says why the nth file that could not be read was not. After some it is clear.
+func (r *run) noteUnread(n int, name, why string) {
+	const most = 20
+	switch {
+	case n <= most:
+		r.note(r.log.Warn, "%s %s.", r.mask(printable(name)), r.mask(why))
+	case n == most+1:
+		r.note(r.log.Warn, "More files could not be read.")
+	}
+}
+
 // keepCoverage packs the coverage reports of a step into an archive, which it stores, and adds up the figures in them.
 func (r *run) keepCoverage(files executor.Files, names []string, rep *build.Report) error {
 	if len(names) == 0 {
@@ -186,7 +206,7 @@ func (r *run) keepCoverage(files executor.Files, names []string, rep *build.Repo
 // pack writes the archive.
 func (r *run) pack(files executor.Files, names []string, out io.Writer, rep *build.Report) error {
 	archive := zip.NewWriter(out)
-	left := int64(maxArchive)
+	left, unread := int64(maxArchive), 0
 	for _, name := range names {
 		if r.ctx.Err() != nil {
 			return context.Cause(r.ctx)
@@ -196,7 +216,8 @@ func (r *run) pack(files executor.Files, names []string, out io.Writer, rep *bui
 		case err == nil:
 			rep.Coverage.Add(coverage)
 		case !errors.Is(err, report.ErrNoCoverage):
-			r.note(r.log.Warn, "%s %s.", r.mask(printable(name)), r.mask(reason(err)))
+			unread++
+			r.noteUnread(unread, name, reason(err))
 		}
 		if left, err = packFile(archive, files, name, left); err != nil {
 			return err
@@ -240,7 +261,7 @@ func (r *run) noteTests(step, pattern string, rep build.Report) {
 		r.note(r.log.Warn, "[%s] : No file with test results matches %s.", step, r.mask(printable(pattern)))
 		return
 	}
-	r.note(r.log.Info, "[%s] : %d tests in %s: %d succeeded, %d failed, %d errors, %d skipped (%d files).",
+	r.note(r.log.Info, "[%s] : %d tests in %s: succeeded %d, failed %d, errors %d, skipped %d (files: %d).",
 		step, t.Total(), t.Time, t.Succeeded, t.Failed, t.Errors, t.Skipped, rep.Files)
 	for _, name := range t.Bad {
 		r.note(r.log.Warn, "[%s] : Did not succeed: %s", step, r.mask(printable(name)))

@@ -102,7 +102,7 @@ func TestReports(t *testing.T) {
 		"stage5: 0 files, 0+0+0+0 in 0s, {{0 0} {0 0} {3 4}}",
 	)
 	w.wantLog(record.ID,
-		"4 tests in 500ms: 1 succeeded, 1 failed, 1 errors, 1 skipped (2 files).", "Did not succeed: Cart.totals\n", "Did not succeed: z\n",
+		"4 tests in 500ms: succeeded 1, failed 1, errors 1, skipped 1 (files: 2).", "Did not succeed: Cart.totals\n", "Did not succeed: z\n",
 		"No file with test results matches **/TEST*.xml.", "No coverage report matches **/site/jacoco.",
 		"Coverage: 75.0% of 4 lines.", "Coverage: 75.0% of 4 statements.",
 	)
@@ -135,10 +135,14 @@ func TestFailingTests(t *testing.T) {
 		"tests that did not":                  {tests(goodTests, "ignoreTest", "false"), "", "1+0+0+1"},
 		"a broken file": {
 			tests(goodTests+"echo '<testsuite><testcase' > TEST-c.xml", "ignoreTest", "false"),
-			`Step "maven" failed: 1 of the files with test results could not be read, so nobody knows whether all tests succeeded.`, "1+0+0+1",
+			`Step "maven" failed: At least 1 of the files with test results could not be read, so nobody knows whether all tests succeeded.`, "1+0+0+1",
 		},
 		"a broken file that is ignored": {tests(goodTests + "echo '<testsuite><testcase' > TEST-c.xml; ln -s TEST-c.xml TEST-d.xml; mkfifo TEST-e.xml"), "", "1+0+0+1"},
-		"an ignored failure":            {tests(badTests, "ignoreTest", "false", "ignore_fail", "true"), "", "0+1+1+0"},
+		"too many files": {
+			tests(`mkdir more; cd more; seq 10001 | sed 's/.*/TEST-&.xml/' | xargs touch; cd ..;`+goodTests, "ignoreTest", "false"),
+			`Step "maven" failed: At least 10000 of the files with test results could not be read, so nobody knows whether all tests succeeded.`, "1+0+0+1",
+		},
+		"an ignored failure": {tests(badTests, "ignoreTest", "false", "ignore_fail", "true"), "", "0+1+1+0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
