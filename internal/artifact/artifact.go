@@ -32,7 +32,7 @@ type Index interface {
 	Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error)
 	// ArtifactsOf returns what a build and its children have uploaded, in that order, also what others have replaced since.
 	ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Artifact, error)
-	// ArtifactIDs returns the ids of the uploads that stand at an address.
+	// ArtifactIDs returns the keys of all content that is needed: the ids of the uploads that stand at an address, and of archives.
 	ArtifactIDs(ctx context.Context) ([]string, error)
 }
 
@@ -87,6 +87,22 @@ func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) 
 	}
 	a.CreatedAt = s.now().UTC().Truncate(time.Millisecond)
 	return a, nil
+}
+
+// Keep stores content that no address stands for, such as an archive, and returns its key. Sweep removes it unless the index comes to need it.
+func (s *Store) Keep(ctx context.Context, content io.Reader) (key string, err error) {
+	key = build.NewArtifactID()
+	_, _, err = s.write(ctx, key, content)
+	return key, err
+}
+
+// Kept opens what was kept under a key, and says how many bytes it has.
+func (s *Store) Kept(ctx context.Context, key string) (io.ReadCloser, int64, error) {
+	r, err := s.bucket.NewReader(ctx, key, nil)
+	if err != nil {
+		return nil, 0, fmt.Errorf("open the content %s: %w", key, err)
+	}
+	return r, r.Size(), nil
 }
 
 // Publish makes an upload that was written what its address stands for; what stood there before is gone. After an error it may be

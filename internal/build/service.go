@@ -63,6 +63,17 @@ type Store interface {
 	HealthScore(ctx context.Context, id JobID) (int, error)
 	// CountResults counts the finished builds of a job that were created from one moment on and before another, and the successes.
 	CountResults(ctx context.Context, id JobID, from, to time.Time) (finished, succeeded int, err error)
+	// Reports returns the reports of a build and of its children, in the order in which they came.
+	Reports(ctx context.Context, id RecordID) ([]Report, error)
+
+	// Repositories returns the names of the repositories that a job has built, in order, and that of its newest build.
+	Repositories(ctx context.Context, id JobID) (latest string, names []string, err error)
+	// RepositoryBranches returns the branches that a job has built of a repository, in order.
+	RepositoryBranches(ctx context.Context, id JobID, repository string) ([]string, error)
+	// Outcomes returns how builds have ended that were started since the query's moment, in order.
+	Outcomes(ctx context.Context, q TrendQuery) ([]Outcome, error)
+	// BuildTimes returns how long the same builds ran.
+	BuildTimes(ctx context.Context, q TrendQuery) (BuildTimes, error)
 }
 
 // Draft makes the record of a new build of a job whose number was moved on, the nth of its day. It may change the job's counters.

@@ -2,7 +2,8 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself, and cache.go, which keeps what they have downloaded; flow.go, which follows the
+// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself, cache.go, which keeps what they have
+// downloaded, and report.go for what tests leave; flow.go, which follows the
 // children of a flow; and end.go, which decides how it ends. lease.go keeps leases alive, lost.go ends the builds that were lost,
 // and wait.go tells the builds that wait what they wait for.
 package engine
@@ -75,6 +76,8 @@ type Artifacts interface {
 	// Publish makes what was written visible, in place of what stood at its address. It may be repeated. The error is
 	// [build.ErrLeaseLost] when the fence is old or the build is over.
 	Publish(ctx context.Context, a build.Artifact, fence int64) error
+	// Keep stores content that belongs to no address, and returns its key. Without a report that names the key it is removed one day.
+	Keep(ctx context.Context, content io.Reader) (key string, err error)
 	// Open opens the file at an address. The error is a fault.NotFound when there is none.
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }

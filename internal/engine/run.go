@@ -38,6 +38,7 @@ type run struct {
 	limit  *time.Timer // ends the build when it has run too long; nil until it begins
 	steps  []build.Step
 	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
+	tested tested       // what the tests of the steps have left
 }
 
 func newRun(e *Engine, lease build.Lease) *run {
@@ -154,10 +155,10 @@ func (r *run) closeLog() error {
 
 // report stores progress together with what is new about the steps.
 func (r *run) report(ctx context.Context, p build.Progress) error {
-	p.Steps = r.news
+	p.Steps, p.Reports = r.news, r.tested.news
 	err := r.insist(ctx, func(ctx context.Context) error { return r.Queue.Report(ctx, r.record.ID, r.lease.Fence, p) })
 	if err == nil {
-		r.news = nil
+		r.news, r.tested.news = nil, nil
 	}
 	return err
 }

@@ -118,6 +118,9 @@ func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (
 	out := r.log.Output(r.masker)
 	result, err := r.do(session, step, out)
 	err = errors.Join(err, out.Close())
+	if err == nil && step.Script != nil && step.Script.Tests != nil {
+		result, err = r.collectTests(session, *step.Script.Tests, s, result)
+	}
 	s.FinishedAt = moment(r.Now())
 	took := s.FinishedAt.Sub(s.StartedAt)
 	switch {

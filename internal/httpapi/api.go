@@ -75,7 +75,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
-		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.iamOperations(),
 	)
 }
 

@@ -92,6 +92,9 @@ func FuzzRequest(f *testing.F) {
 		f.Add(o.method, path+"?page_index=1&page_size=2&offset=3&limit=4&size=5&sort=DESC&project_id="+api.project+"&job_name=a", fmt.Sprintf(`{"job_id":%q}`, api.job.ID))
 		f.Add(o.method, strings.ReplaceAll(path, "/", "%2f")+"?%00=%ff", "[")
 	}
+	for _, path := range []string{"branches", "ratio", "time", "junit/coverage/list", "junit/coverage/download", string(api.job.ID) + "/summary", string(api.job.ID) + "/1/coverage/metrics"} {
+		f.Add("GET", "/v1/report/"+path+"?job_id="+string(api.job.ID)+"&build_no=1&root_id=x&repository_name=app&branch=all&interval=7", "")
+	}
 	f.Add("GET", "/v1/job/list?search=%00&build_status=red&sort_order=asc&sort_field=health_score", "")
 	f.Add("GET", "/v1/record/"+string(api.job.BuildProjectID)+"/records?from_date=2022-09-09+06:31:50&triggers=MANUAL&branches=a&branches=b&tags=%e4", "")
 	f.Add("POST", "/v3/jobs/build", fmt.Sprintf(`{"job_id":%q,"parameter":[{"name":"a","value":1}],"scm":{"branch":"-x"}}`, api.job.ID))

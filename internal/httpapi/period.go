@@ -79,25 +79,25 @@ func (a *API) showPeriodHistory(c call, in periodHistoryRequest) (any, error) {
 	})}, err
 }
 
-type successRatioRequest struct {
+type periodRatioRequest struct {
 	JobID jobID `path:"job_id"`
 	Start word  `query:"start_time" required:"true"`
 	End   word  `query:"end_time" required:"true"`
 }
 
-type successRatioAnswer struct {
+type periodRatioAnswer struct {
 	Successes int     `json:"success_count"`
 	Total     int     `json:"total_count"`   // of finished builds
 	Ratio     float64 `json:"success_ratio"` // 0 to 1, with two decimals; 0 without builds
 }
 
-func (a *API) showSuccessRatio(c call, in successRatioRequest) (any, error) {
+func (a *API) showSuccessRatio(c call, in periodRatioRequest) (any, error) {
 	from, to, err := a.period(in.Start, in.End)
 	if err != nil {
 		return nil, err
 	}
 	finished, succeeded, err := a.Builds.CountResults(c.ctx(), c.actor(), build.JobID(in.JobID), from, to)
-	answer := successRatioAnswer{Successes: succeeded, Total: finished}
+	answer := periodRatioAnswer{Successes: succeeded, Total: finished}
 	if finished > 0 {
 		answer.Ratio = math.Round(100*float64(succeeded)/float64(finished)) / 100
 	}

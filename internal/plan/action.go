@@ -61,6 +61,7 @@ func planActions(in Input) (Plan, error) {
 			}
 		default:
 			planned.Script = s.scriptAction(step, problem)
+			planned.Script.Tests = s.testsAction(act.keyword, step, problem)
 		}
 		p.Steps = append(p.Steps, planned)
 	}

@@ -38,8 +38,15 @@ func TestActions(t *testing.T) {
 		{ModuleID: "docker", Name: "Docker", Properties: map[string]any{"command": "docker pull ${name}"}},
 		{ModuleID: "devcloud2018.codeci_action_20043.action", Name: "Maven", Properties: map[string]any{
 			"command": "mvn package", "settingMode": "auto", "userPublicRepositories": []any{}, "pomMode": "no", "cacheOption": "cached", "deal": "notDeal", "ignoreTest": false,
-			"releaseArtifact": map[string]any{"displayName": "", "value": ""},
+			"releaseArtifact": map[string]any{"displayName": "", "value": ""}, "file": "**/TEST*.xml", "junitCoverageSwitch": "true",
 		}},
+		{ModuleID: "maven", Name: "Maven", Properties: map[string]any{
+			"command": "mvn verify", "deal": "deal", "ignoreTest": "false", "file": "**/${name}/*.xml", "junitCoverageSwitch": true,
+		}},
+		{ModuleID: "sh", Name: "Check", Properties: map[string]any{
+			"command": "make", "deal": "deal", "junitCoverageSwitch": "TRUE", "coverageReportPath": "cover/",
+		}},
+		{ModuleID: "sh", Name: "Something else", Properties: map[string]any{"command": "make", "file": 1}},
 	}
 	want := `env: name="world"
 env: BUILDNUMBER="20240229.1"
@@ -71,6 +78,14 @@ step: docker "Docker"
   | docker pull world
 step: maven "Maven" caches maven
   | mvn package
+step: maven "Maven"
+  | mvn verify
+  tests {Results:**/world/*.xml Gate:true Coverage:**/site/jacoco}
+step: sh "Check"
+  | make
+  tests {Results: Gate:false Coverage:cover}
+step: sh "Something else"
+  | make
 `
 	want = strings.Replace(want, " image cloudbuild@nodejs", "", 1)
 	if diff := cmp.Diff(want, outcome(plan.New(in))); diff != "" {
@@ -97,6 +112,8 @@ func TestActionProblems(t *testing.T) {
 		{ModuleID: "docker", Name: "k", Properties: map[string]any{"command": "docker pull a\ndocker exec b"}},
 		{ModuleID: "go", Name: "l", Properties: map[string]any{"command": "go build", "cacheOption": "perhaps"}},
 		{ModuleID: "go", Name: "m", Properties: map[string]any{"command": "go build", "cacheOption": true}},
+		{ModuleID: "maven", Name: "n", Properties: map[string]any{"command": "mvn", "deal": "deal", "ignoreTest": "perhaps"}},
+		{ModuleID: "npm", Name: "o", Properties: map[string]any{"command": "npm", "deal": "deal", "file": "/a", "junitCoverageSwitch": true}},
 	}
 	want := `parameters: the value of "loop" refers to itself, or through more than 10 others: loop → loop
 steps[0].module_id: found "unknown", which this version does not know
@@ -115,6 +132,10 @@ steps[9].properties.url: must be an address in the release repository, such as h
 steps[10].properties.command: line 2: "docker exec b" is not allowed; allowed are docker build, tag, push, pull, login, logout, save
 steps[11].properties.cacheOption: must be cached or noCache, found "perhaps"
 steps[12]: properties.cacheOption: must be a text, found "true"
+steps[13].properties.ignoreTest: must be true or false, found "perhaps"
+steps[13].properties.file: is missing
+steps[14].properties.file: must be relative to the workspace, without a slash at its beginning, found "/a"
+steps[14].properties.coverageReportPath: is missing
 `
 	if diff := cmp.Diff(want, outcome(plan.New(in))); diff != "" {
 		t.Error(diff)
@@ -142,7 +163,7 @@ func TestCheckStep(t *testing.T) {
 		}
 	}
 	for property, module := range map[string]string{
-		"command": "sh", "image": "sh", "file": "upload_artifact", "customUploadPath": "upload_artifact", "url": "download_artifact",
+		"command": "sh", "image": "sh", "deal": "sh", "file": "upload_artifact", "customUploadPath": "upload_artifact", "url": "download_artifact",
 	} {
 		err := plan.Steps{}.CheckStep(build.ActionStep{ModuleID: module, Properties: map[string]any{property: []any{"x"}}})
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "properties."+property+": must be a text") {

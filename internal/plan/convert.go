@@ -91,7 +91,7 @@ func convertSource(s build.Source, submodules bool) *yaml.Node {
 	if s.Depth != "" {
 		pairs = append(pairs, "depth", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: s.Depth})
 	}
-	yes := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"}
+	yes := boolNode(true)
 	if submodules {
 		pairs = append(pairs, "submodule", yes)
 	}
@@ -130,12 +130,16 @@ func convertStep(s build.ActionStep, problem func(key, message string)) (*yaml.N
 			}
 		}
 		inputs = append(inputs, given("command", literal.scriptAction(s, note).Command)...)
+		inputs = append(inputs, convertCache(act, literal.cachesAction(act, s, note))...)
+		if act.keyword != "docker" {
+			inputs = append(inputs, convertTests(literal.testsAction(act.keyword, s, note))...)
+		}
 	}
 	if before > 0 {
 		return nil, false
 	}
 	if fmt.Sprint(s.Properties[ignoreFail]) == "true" {
-		inputs = append(inputs, ignoreFail, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+		inputs = append(inputs, ignoreFail, boolNode(true))
 	}
 	pairs := []any{"name", textNode(s.Name)}
 	if image, _, _ := textProperty(s, "image"); image != "" {
@@ -145,6 +149,28 @@ func convertStep(s build.ActionStep, problem func(key, message string)) (*yaml.N
 		pairs = append(pairs, "image", textNode(image))
 	}
 	return mappingOf(act.keyword, mappingOf(append(pairs, "inputs", mappingOf(inputs...))...)), true
+}
+
+// convertCache is the switch of a step's caches, where it is not as usual.
+func convertCache(act action, used []string) []any {
+	usual := act.caches != nil && !act.cacheAsked
+	if act.caches == nil || usual == (len(used) > 0) {
+		return nil
+	}
+	return []any{"cache", boolNode(!usual)}
+}
+
+// convertTests is what a step's commands leave for reports.
+func convertTests(t *Tests) []any {
+	if t == nil {
+		return nil
+	}
+	pairs := given("report_path", t.Results)
+	pairs = append(pairs, "ignore_errors", boolNode(!t.Gate))
+	if t.Coverage != "" {
+		pairs = append(pairs, "coverage", boolNode(true), "coverage_report_path", textNode(t.Coverage))
+	}
+	return []any{unitTest.name, mappingOf(pairs...)}
 }
 
 // requiredText returns an input whose property has the same name, and which a build file must have.
@@ -179,7 +205,10 @@ func mappingOf(pairs ...any) *yaml.Node {
 // textNode returns a text, as a block when it has several lines.
 func textNode(text string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-	if strings.Contains(text, "\n") {
+	switch {
+	case strings.HasSuffix(text, "\n\n"): // as a block, it would swallow the empty line before a comment
+		n.Style = yaml.DoubleQuotedStyle
+	case strings.Contains(text, "\n"):
 		n.Style = yaml.LiteralStyle
 	}
 	return n

@@ -66,6 +66,7 @@ steps:
         image: registry.example.org/maven:3
         inputs:
           command: mvn package
+          cache: true
           ignore_fail: true
     - gradle:
         name: Gradle
@@ -123,6 +124,13 @@ func TestConvertRoundTrip(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "has image") {
 			s.Properties["image"] = rapid.SampledFrom([]string{"nodejs18", "registry.example.org/a/b:1.0"}).Draw(t, "image")
+		}
+		if option := rapid.SampledFrom([]string{"", "cached", "noCache"}).Draw(t, "cache"); option != "" && !strings.HasPrefix(s.ModuleID, "sh") && !strings.Contains(s.ModuleID, "20017") && !strings.Contains(s.ModuleID, "cmake") {
+			s.Properties["cacheOption"] = option
+		}
+		if rapid.Bool().Draw(t, "has tests") {
+			s.Properties["deal"], s.Properties["file"], s.Properties["ignoreTest"] = "deal", "**/TEST*.xml", rapid.Bool().Draw(t, "tests may fail")
+			s.Properties["junitCoverageSwitch"], s.Properties["coverageReportPath"] = rapid.Bool().Draw(t, "covers"), "**/site/jacoco"
 		}
 		if rapid.Bool().Draw(t, "may fail") {
 			s.Properties["ignore_fail"] = "true"

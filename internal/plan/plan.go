@@ -55,4 +55,5 @@ type Checkout struct {
 // Script runs commands in the workspace, with bash where there is one and sh otherwise. The first command that fails ends it.
 type Script struct {
 	Command string
+	Tests   *Tests // to be collected when the commands have ended, also when they failed; nil for none
 }

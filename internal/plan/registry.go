@@ -52,9 +52,11 @@ const (
 const ignoreFail = "ignore_fail"
 
 var (
-	command = input{name: "command", required: true}
-	gradle  = input{name: "gradle", required: true, idle: true}
-	jdk     = input{name: "jdk", required: true, idle: true}
+	command      = input{name: "command", required: true}
+	script       = []input{command, unitTest}
+	cachedScript = []input{command, cacheSwitch, unitTest}
+	gradle       = input{name: "gradle", required: true, idle: true}
+	jdk          = input{name: "jdk", required: true, idle: true}
 )
 
 // actions is the registry: everything that the build files and ACTION jobs of the vendor's service know.
@@ -81,29 +83,29 @@ var actions = []action{
 		{name: "username"},
 		{name: "password"},
 	}},
-	{keyword: "sh", module: "20017", stages: []string{stagePrepare, stageBuild}, inputs: []input{command}},
+	{keyword: "sh", module: "20017", stages: []string{stagePrepare, stageBuild}, inputs: script},
 
-	{keyword: "ant", inputs: []input{command}},
-	{keyword: "cmake", module: "20005", inputs: []input{command}},
-	{keyword: "gnu_arm", inputs: []input{command}},
-	{keyword: "go", caches: []string{"go"}, inputs: []input{command, cacheSwitch}},
-	{keyword: "grunt", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
-	{keyword: "gulp", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
-	{keyword: "harmonyos", inputs: []input{command}},
-	{keyword: "mono", inputs: []input{command}},
-	{keyword: "npm", module: "20014", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
-	{keyword: "php", inputs: []input{command}},
-	{keyword: "python", caches: []string{"pip"}, inputs: []input{command, cacheSwitch}},
-	{keyword: "yarn", caches: []string{"npm", "yarn"}, inputs: []input{command, cacheSwitch}},
+	{keyword: "ant", inputs: script},
+	{keyword: "cmake", module: "20005", inputs: script},
+	{keyword: "gnu_arm", inputs: script},
+	{keyword: "go", caches: []string{"go"}, inputs: cachedScript},
+	{keyword: "grunt", caches: []string{"npm", "yarn"}, inputs: cachedScript},
+	{keyword: "gulp", caches: []string{"npm", "yarn"}, inputs: cachedScript},
+	{keyword: "harmonyos", inputs: script},
+	{keyword: "mono", inputs: script},
+	{keyword: "npm", module: "20014", caches: []string{"npm", "yarn"}, inputs: cachedScript},
+	{keyword: "php", inputs: script},
+	{keyword: "python", caches: []string{"pip"}, inputs: cachedScript},
+	{keyword: "yarn", caches: []string{"npm", "yarn"}, inputs: cachedScript},
 
-	{keyword: "ark", inputs: []input{command}, others: true},
-	{keyword: "bazel", inputs: []input{command}, others: true},
-	{keyword: "flutter", inputs: []input{command}, others: true},
-	{keyword: "fortran", inputs: []input{command}, others: true},
-	{keyword: "grails", inputs: []input{command}, others: true},
-	{keyword: "ionic_android_app", inputs: []input{command}, others: true},
-	{keyword: "quick_app", inputs: []input{command}, others: true},
-	{keyword: "sbt", inputs: []input{command}, others: true},
+	{keyword: "ark", inputs: script, others: true},
+	{keyword: "bazel", inputs: script, others: true},
+	{keyword: "flutter", inputs: script, others: true},
+	{keyword: "fortran", inputs: script, others: true},
+	{keyword: "grails", inputs: script, others: true},
+	{keyword: "ionic_android_app", inputs: script, others: true},
+	{keyword: "quick_app", inputs: script, others: true},
+	{keyword: "sbt", inputs: script, others: true},
 
 	{keyword: "maven", module: "20043", caches: []string{"maven"}, cacheAsked: true, inputs: []input{
 		command,
@@ -112,17 +114,11 @@ var actions = []action{
 			{name: "private_repos", kind: texts},
 		}},
 		cacheSwitch,
-		{name: "unit_test", kind: mapping, idle: true, fields: []input{
-			{name: "enable", kind: flag},
-			{name: "ignore_errors", kind: flag},
-			{name: "report_path", required: true},
-			{name: "coverage", kind: flag},
-			{name: "coverage_report_path"},
-		}},
+		unitTest,
 		{name: "check", kind: mapping, idle: true, fields: []input{{name: "project_dir"}, {name: "settings"}, {name: "param"}}},
 	}},
-	{keyword: "gradle", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, gradle, jdk}},
-	{keyword: "android", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, gradle, jdk, {name: "ndk", required: true, idle: true}}},
+	{keyword: "gradle", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, unitTest, gradle, jdk}},
+	{keyword: "android", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, unitTest, gradle, jdk, {name: "ndk", required: true, idle: true}}},
 	{keyword: "android_sign", later: true, inputs: []input{
 		{name: "file_path", required: true},
 		{name: "keystore_file", required: true},
@@ -131,7 +127,7 @@ var actions = []action{
 		{name: "key_password"},
 		{name: "apksigner_commond", required: true}, // spelled so by the vendor
 	}},
-	{keyword: "swr", module: "20028", inputs: []input{command}},
+	{keyword: "swr", module: "20028", inputs: script},
 	{keyword: "build_image", module: "20004", later: true, inputs: []input{
 		{name: "organization", required: true},
 		{name: "image_name"},
@@ -232,6 +228,10 @@ func (Steps) CheckStep(step build.ActionStep) error {
 		texts = append(texts, "file", "name", "buildVersion", "customUploadPath")
 	case "download_artifact":
 		texts = append(texts, "url")
+	default:
+		if step.Properties["deal"] != nil {
+			texts = append(texts, "deal", "file", "coverageReportPath")
+		}
 	}
 	if act.caches != nil {
 		texts = append(texts, cacheOption)

@@ -128,7 +128,7 @@ func (r *reader) keyword(stage string, e entry) {
 		r.docker(values["command"])
 		step.Script = &Script{Command: values["command"].text}
 	default:
-		step.Script = &Script{Command: values["command"].text}
+		step.Script = &Script{Command: values["command"].text, Tests: r.tests(act.keyword, values[unitTest.name])}
 	}
 	r.warnIdle(e, act, values)
 	if act.keyword == "swr" && step.Image == "" {
@@ -189,10 +189,11 @@ func (r *reader) image(e entry, step *Step) {
 // value is an input as it stands in the file, with references replaced.
 type value struct {
 	entry
-	text string
+	text   string
+	fields map[string]value // of a map whose keys are known
 }
 
-// inputs reads the inputs of a step. Lists and maps are only checked: no step of this version makes use of one.
+// inputs reads the inputs of a step. Lists and other maps are only checked: no step of this version makes use of one.
 func (r *reader) inputs(act action, inputs entry) map[string]value {
 	values := make(map[string]value)
 	for _, e := range r.mapping(inputs.value, inputs.path, "a map") {
@@ -202,9 +203,15 @@ func (r *reader) inputs(act action, inputs entry) map[string]value {
 			r.report(e.at, e.path, "stands beside inputs, not below it")
 		case !known:
 			r.unknown(e, act.inputNames())
+		case len(in.fields) > 0:
+			v := value{entry: e}
+			if !isNull(r.follow(e.value)) {
+				v.fields = r.inputs(action{inputs: in.fields, nested: true}, e)
+			}
+			values[e.key] = v
 		default:
 			if text, ok := r.input(in, act, e); ok {
-				values[e.key] = value{e, text}
+				values[e.key] = value{entry: e, text: text}
 			}
 		}
 	}
@@ -224,12 +231,6 @@ func (r *reader) input(in input, act action, e entry) (string, bool) {
 		for i, n := range r.list(e.value, e.path, "texts") {
 			r.expanded(at(n, index(e.path, i)))
 		}
-		return "", true
-	case in.kind == mapping && len(in.fields) > 0:
-		if isNull(r.follow(e.value)) {
-			return "", true
-		}
-		r.inputs(action{inputs: in.fields, nested: true}, e)
 		return "", true
 	case in.kind == mapping:
 		r.mapping(e.value, e.path, "a map")

@@ -86,7 +86,7 @@ func (s *Store) ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Art
 
 // ArtifactIDs implements [artifact.Index].
 func (s *Store) ArtifactIDs(ctx context.Context) ([]string, error) {
-	rows, err := s.reader.rows(ctx, `SELECT id FROM artifacts WHERE replaced_at = 0`)
+	rows, err := s.reader.rows(ctx, `SELECT id FROM artifacts WHERE replaced_at = 0 UNION ALL SELECT archive_id FROM reports WHERE archive_id <> ''`)
 	if err != nil {
 		return nil, err
 	}

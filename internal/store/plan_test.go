@@ -15,7 +15,7 @@ import (
 
 // grows are the tables that get a row with every build, or more. To read one of them whole takes the longer the longer the
 // installation is used.
-var grows = []string{"records", "steps", "artifacts", "flow_jobs", "start_tokens", "job_versions", "scripts"}
+var grows = []string{"records", "steps", "artifacts", "flow_jobs", "start_tokens", "job_versions", "scripts", "reports"}
 
 // TestQueriesUseIndexes looks at every query that the contract suite makes of SQLite: none reads a table whole that grows.
 func TestQueriesUseIndexes(t *testing.T) {
@@ -43,6 +43,9 @@ func TestQueriesUseIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v of %s", err, q)
 		}
+		if strings.Contains(q, "repo_name = ?") && strings.Contains(q, "created_at >= ?") && !strings.Contains(strings.Join(plan, "\n"), "records_created") {
+			t.Errorf("a trend reads more than its days (%s):\n%s", plan, q)
+		}
 		for _, line := range plan {
 			if whole := scans(line); whole != "" && q != sweep {
 				t.Errorf("%s is read whole (%s) by\n%s", whole, line, q)
@@ -55,7 +58,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 var small = []string{"records_queue", "records_leases", "records_active"}
 
 // sweep is asked once an hour, to find what nobody needs: it has to see every row.
-const sweep = "SELECT id FROM artifacts WHERE replaced_at = 0"
+const sweep = "SELECT id FROM artifacts WHERE replaced_at = 0 UNION ALL SELECT archive_id FROM reports WHERE archive_id <> ''"
 
 // scans returns the growing table that a line of a plan reads whole.
 func scans(line string) string {

@@ -94,8 +94,8 @@ func scanRecord(row scanner) (build.Record, build.JobRef, error) {
 	return r.value()
 }
 
-var insertRecordSQL = `INSERT INTO records (` + strings.Join(recordFields, ", ") + `, lease_owner, lease_fence, lease_until) VALUES (` +
-	placeholders(len(recordFields)) + `, '', 0, 0)`
+var insertRecordSQL = `INSERT INTO records (` + strings.Join(recordFields, ", ") + `, repo_name, lease_owner, lease_fence, lease_until) VALUES (` +
+	placeholders(len(recordFields)) + `, ?, '', 0, 0)`
 
 func insertRecord(ctx context.Context, t *tx, b build.Record) error {
 	values := each(b.Parameters, func(v build.Value) storedValue { return storedValue(v) })
@@ -103,7 +103,8 @@ func insertRecord(ctx context.Context, t *tx, b build.Record) error {
 		string(b.ID), b.InfoID, string(b.ParentID), string(b.JobID), b.JobName, b.JobVersion, string(b.ConfigKind), b.Number, b.DailyNumber, b.ExecutionID,
 		b.UserID, b.UserName, string(b.Trigger), b.Rerun, asJSON(storedRepo(b.Repo)), string(b.RefKind), b.Branch, b.Tag, b.Commit, b.CommitMessage, millis(b.CommitTime),
 		b.BuildFile, asJSON(values), asJSON(b.Warnings), string(b.State), b.Error, b.PrivatePool, b.Region, millis(b.CreatedAt), millis(b.ScheduledAt), millis(b.QueuedAt),
-		millis(b.StartedAt), millis(b.RunnableAt), millis(b.FinishedAt), millis(b.StopRequestedAt), b.StopRequestedBy, b.Flow, b.FlowJob)
+		millis(b.StartedAt), millis(b.RunnableAt), millis(b.FinishedAt), millis(b.StopRequestedAt), b.StopRequestedBy, b.Flow, b.FlowJob,
+		build.TrendName(b.Repo.Name))
 	return err
 }
 

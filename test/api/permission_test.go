@@ -62,6 +62,12 @@ var accesses = map[string]access{
 	"ShowAvailableInnerSpec":   {verb: "view", query: "?project_id=PROJECT&arch=arm", member: true},
 	"ShowUserOverPackageQuota": {verb: "view", query: "?project_id=PROJECT", member: true},
 
+	"ShowReportSummary": {verb: "view", query: "?build_no=1"}, "ListJunitCoverageSummary": {verb: "view", query: "?job_id=JOB&build_no=1"},
+	"DownloadJunitCoverageZip": {verb: "view", query: "?job_id=JOB&build_no=1&root_id=ROOT"}, "ShowCoverageMetrics": {verb: "view", query: "?root_id=ROOT"},
+	"ListRepository": {verb: "view"}, "ListRepoBranch": {verb: "view", query: "?job_id=JOB&repository_name=a"},
+	"ShowJobBuildSuccessRatio": {verb: "view", query: "?job_id=JOB&repository_name=a&interval=7"},
+	"ShowJobBuildTime":         {verb: "view", query: "?job_id=JOB&repository_name=a&interval=7"},
+
 	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
 	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
 	"ShowJobRolePermission":        {verb: "view", query: "?job_id=JOB"},
@@ -88,10 +94,12 @@ func TestPermissions(t *testing.T) {
 	s := servertest.Start(t)
 	c := s.Client(s.Developer)
 	task := shell(s, "demo", "echo jar > app.jar")
+	collect(&task.Steps[0], "junitCoverageSwitch", "true", "coverageReportPath", "app.jar")
 	task.Steps = append(task.Steps, upload("file", "app.jar", "buildVersion", "1.0"))
 	job := create(t, c, task)
 	run(t, c, &model.RunJobRequestBody{JobId: job})
 	info := await(t, c, job, 1)
+	coverage := ok(t, c.ListJunitCoverageSummary, &model.ListJunitCoverageSummaryRequest{JobId: job, BuildNo: 1}).Result
 	viewer, tester, outsider := s.NewUser("viewer"), s.NewUser("tester"), s.NewUser("outsider")
 	s.Grant(s.Project, viewer, iam.Viewer)
 	s.Grant(s.Project, tester, iam.Tester)
@@ -101,6 +109,7 @@ func TestPermissions(t *testing.T) {
 	ids := strings.NewReplacer(
 		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
 		"JOB", job, "PROJECT", s.Project, "*", "1.0/app.jar",
+		"ROOT", *(*coverage.UnitSummaryList)[0].RootId,
 	)
 	t.Run("operations", func(t *testing.T) {
 		for _, o := range operations() {
@@ -186,10 +195,17 @@ func testNothingIsTold(t *testing.T, s *servertest.Server, outsider servertest.U
 		"GET /v4/%s/task-log?task_name=other":  {*info.BuildRecordId, noneUUID},
 		"GET /v1/record/%s/records":            {*info.BuildProjectId, noneUUID},
 		"GET /v3/jobs/%s/1/output-info":        {job, none},
-		"GET /v1/artifacts/%s/1.0/app.jar":     {s.Project, none},
-		"GET /v1/artifacts/%s/1.0/other":       {s.Project, none},
-		"GET /v3/%s/jobs":                      {s.Project, none},
-		"GET /v1/job/%s/list":                  {s.Project, none},
+		"GET /v1/report/%s/summary?build_no=1": {job, none},
+		"GET /v1/report/%s/summary?build_no=7": {job, none},
+		"GET /v1/report/%s/repositories":       {job, none},
+
+		"GET /v1/report/junit/coverage/download?job_id=%s&build_no=1&root_id=x": {job, none},
+		"GET /v1/report/ratio?job_id=%s&repository_name=a&interval=1":           {job, none},
+
+		"GET /v1/artifacts/%s/1.0/app.jar": {s.Project, none},
+		"GET /v1/artifacts/%s/1.0/other":   {s.Project, none},
+		"GET /v3/%s/jobs":                  {s.Project, none},
+		"GET /v1/job/%s/list":              {s.Project, none},
 	} {
 		answer := func(id string) string {
 			method, path, _ := strings.Cut(fmt.Sprintf(form, id), " ")

@@ -24,6 +24,8 @@ func Run(t *testing.T, open Opener) {
 	t.Run("keystore", func(t *testing.T) { t.Parallel(); testKeystore(t, open) })
 	t.Run("templates", func(t *testing.T) { t.Parallel(); testTemplates(t, open) })
 	t.Run("scripts", func(t *testing.T) { t.Parallel(); testScripts(t, open) })
+	t.Run("reports", func(t *testing.T) { t.Parallel(); testReports(t, open) })
+	t.Run("trends", func(t *testing.T) { t.Parallel(); testTrends(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
 
