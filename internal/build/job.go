@@ -118,11 +118,13 @@ type JobSummary struct {
 	Job
 	Last        *Record // the newest build; nil when there is none
 	HealthScore int     // share of successes among the last ten finished builds, in percent; 0 without any
+	Favourite   bool    // of the user that the query names
 }
 
 // JobQuery selects and orders the jobs of a list. Empty fields select everything.
 type JobQuery struct {
 	ProjectIDs []ProjectID // required: nobody lists what they may not see
+	UserID     string      // whose favourites are marked
 	Search     string      // part of a name or of a creator's name, case ignored
 	CreatorID  string
 	GroupID    string

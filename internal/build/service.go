@@ -19,8 +19,10 @@ type Store interface {
 	// ChangeJob lets change edit the job and stores the result. It adds one to the version, and keeps the configuration
 	// before it, if the configuration differs. An error of change undoes everything and is returned.
 	ChangeJob(ctx context.Context, id JobID, by Actor, at time.Time, change func(*Job) error) (Job, error)
-	// DeleteJob hides the job and ends its queued builds; it returns the builds that run and are now asked to stop.
-	DeleteJob(ctx context.Context, id JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// DeleteJobs hides the jobs, all or none, and ends their queued builds; it returns the builds that run and are now asked to stop.
+	DeleteJobs(ctx context.Context, ids []JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// SetFavourite marks a job for a user, or takes the mark away.
+	SetFavourite(ctx context.Context, userID string, id JobID, marked bool) error
 	// Jobs returns a page of jobs and the number of all that match.
 	Jobs(ctx context.Context, q JobQuery) ([]JobSummary, int, error)
 	// NameTaken reports whether a job of the project has the name.

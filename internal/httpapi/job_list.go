@@ -76,7 +76,7 @@ func (a *API) presentJob(c call, projects map[build.ProjectID]string) func(build
 		answer := jobListAnswer{
 			ID: job.ID, JobName: job.Config.Name, JobCreator: job.CreatorID, UserName: job.CreatorName, UserID: job.CreatorID, NickName: job.CreatorName,
 			ProjectID: job.ProjectID, ProjectName: projects[job.ProjectID], BuildProjectID: job.BuildProjectID, SourceCode: "codeci",
-			Disabled: job.Disabled != nil, HealthScore: job.HealthScore, IsFinished: job.Last == nil || job.Last.State.Final(),
+			Disabled: job.Disabled != nil, Favorite: job.Favourite, HealthScore: job.HealthScore, IsFinished: job.Last == nil || job.Last.State.Final(),
 			LastBuildStatus: job.Status(), FollowsProject: true, rightsAnswer: a.rights(c, job.Ref()),
 		}
 		if job.Disabled != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,30 +182,52 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 	return job, err
 }
 
-// DeleteJob implements [build.Store].
-func (s *Store) DeleteJob(ctx context.Context, id build.JobID, by build.Actor, at time.Time) (running []build.RecordID, err error) {
+// DeleteJobs implements [build.Store].
+func (s *Store) DeleteJobs(ctx context.Context, ids []build.JobID, by build.Actor, at time.Time) (running []build.RecordID, err error) {
 	err = s.writeEpoch(ctx, func(t *tx) error {
 		running = nil
-		n, err := t.exec(ctx, `UPDATE jobs SET deleted_at = ?, deleted_by = ? WHERE id = ? AND deleted_at = 0`, millis(at), by.UserID, string(id))
-		if err != nil {
-			return err
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) { // always in one order, so that no two wait for each other
+			stopped, err := deleteJob(ctx, t, id, by, at)
+			if err != nil {
+				return err
+			}
+			running = append(running, stopped...)
 		}
-		if n == 0 {
-			return fault.New(fault.NotFound, "the task does not exist")
-		}
-		if _, err := t.exec(ctx, `UPDATE records SET state = 'aborted', finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
-			WHERE job_id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id)); err != nil {
-			return err
-		}
-		rows, err := t.rows(ctx, `UPDATE records SET stop_requested_at = ?, stop_requested_by = ?
-			WHERE job_id = ? AND state IN ('scheduled', 'running') RETURNING id`, millis(at), by.UserID, string(id))
-		if err != nil {
-			return err
-		}
-		running, err = collect(rows, func(row scanner) (id build.RecordID, err error) { return id, row.Scan(&id) })
-		return err
+		return nil
 	})
 	return running, err
+}
+
+func deleteJob(ctx context.Context, t *tx, id build.JobID, by build.Actor, at time.Time) (running []build.RecordID, err error) {
+	n, err := t.exec(ctx, `UPDATE jobs SET deleted_at = ?, deleted_by = ? WHERE id = ? AND deleted_at = 0`, millis(at), by.UserID, string(id))
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, fault.New(fault.NotFound, "task %s does not exist", id)
+	}
+	if _, err := t.exec(ctx, `UPDATE records SET state = 'aborted', finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
+		WHERE job_id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id)); err != nil {
+		return nil, err
+	}
+	rows, err := t.rows(ctx, `UPDATE records SET stop_requested_at = ?, stop_requested_by = ?
+		WHERE job_id = ? AND state IN ('scheduled', 'running') RETURNING id`, millis(at), by.UserID, string(id))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (id build.RecordID, err error) { return id, row.Scan(&id) })
+}
+
+// SetFavourite implements [build.Store].
+func (s *Store) SetFavourite(ctx context.Context, userID string, id build.JobID, marked bool) error {
+	return s.write(ctx, func(t *tx) error {
+		query := `DELETE FROM favourites WHERE user_id = ? AND job_id = ?`
+		if marked {
+			query = `INSERT INTO favourites (user_id, job_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
+		}
+		_, err := t.exec(ctx, query, userID, string(id))
+		return err
+	})
 }
 
 // collect reads all rows and closes them.
@@ -224,6 +247,8 @@ func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) 
 // healthScore is the share of successes among the last ten finished builds of a job, in percent.
 const healthScore = `COALESCE((SELECT 100 * sum(CASE WHEN state = 'succeeded' THEN 1 ELSE 0 END) / count(*) FROM (
 	SELECT state FROM records h WHERE h.job_id = jobs.id AND h.parent_id = '' AND h.finished_at > 0 ORDER BY h.number DESC LIMIT 10) last_ten), 0)`
+
+const isFavourite = `EXISTS (SELECT 1 FROM favourites f WHERE f.user_id = ? AND f.job_id = jobs.id)`
 
 // Jobs implements [build.Store].
 func (s *Store) Jobs(ctx context.Context, q build.JobQuery) ([]build.JobSummary, int, error) {
@@ -250,15 +275,15 @@ func (s *Store) Jobs(ctx context.Context, q build.JobQuery) ([]build.JobSummary,
 	if q.Descending {
 		direction = " DESC"
 	}
-	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+`, `+healthScore+from+` ORDER BY `+order+direction+`, jobs.id LIMIT ? OFFSET ?`,
-		append(args, q.Limit, q.Offset)...)
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+`, `+healthScore+`, `+isFavourite+from+` ORDER BY `+order+direction+`, jobs.id LIMIT ? OFFSET ?`,
+		slices.Concat([]any{q.UserID}, args, []any{q.Limit, q.Offset})...)
 	if err != nil {
 		return nil, 0, err
 	}
 	jobs, err := collect(rows, func(row scanner) (build.JobSummary, error) {
 		var r jobRow
 		var summary build.JobSummary
-		if err := row.Scan(append(r.dest(), &summary.HealthScore)...); err != nil {
+		if err := row.Scan(append(r.dest(), &summary.HealthScore, &summary.Favourite)...); err != nil {
 			return summary, err
 		}
 		var err error

@@ -45,6 +45,10 @@ var accesses = map[string]access{
 	"DownloadBuildLog": {verb: "view"}, "DownloadLogByRecordId": {verb: "view"}, "DownloadBuildFullLog": {verb: "view"},
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
 	"ShowOutputInfo": {verb: "view"}, "DownloadArtifact": {verb: "view"},
+
+	"CopyJob":      {verb: "clone", body: `{"copy_job_id":"JOB","arch":"arm","project_id":"PROJECT","job_name":"new"}`},
+	"ShowCopyName": {verb: "view"}, "BatchDeleteBuildJobs": {verb: "delete", body: `{"job_ids":["JOB"]}`},
+	"AddFavouriteTask": {verb: "view"}, "RemoverFavouriteTask": {verb: "view"},
 }
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
