@@ -21,6 +21,18 @@ type Store interface {
 	ChangeJob(ctx context.Context, id JobID, by Actor, at time.Time, change func(*Job) error) (Job, error)
 	// DeleteJobs hides the jobs, all or none, and ends their queued builds; it returns the builds that run and are now asked to stop.
 	DeleteJobs(ctx context.Context, ids []JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// DeletedJob returns a job of the recycle bin.
+	DeletedJob(ctx context.Context, id JobID) (DeletedJob, error)
+	// DeletedJobs returns a page of the recycle bin, newest first, and the number of all that match.
+	DeletedJobs(ctx context.Context, q BinQuery) ([]DeletedJob, int, error)
+	// RestoreJobs takes jobs out of the recycle bin, all or none. A name that is taken by now is a fault.Exists error.
+	RestoreJobs(ctx context.Context, ids []JobID) error
+	// DoomJobs takes jobs out of the recycle bin, all or none, for good. What is left of them is removed later.
+	DoomJobs(ctx context.Context, ids []JobID) error
+	// KeepDays returns how many days a tenant keeps deleted jobs.
+	KeepDays(ctx context.Context, domainID string) (int, error)
+	// SetKeepDays says how many days a tenant keeps deleted jobs, also those that are deleted already.
+	SetKeepDays(ctx context.Context, domainID string, days int) error
 	// SetFavourite marks a job for a user, or takes the mark away.
 	SetFavourite(ctx context.Context, userID string, id JobID, marked bool) error
 	// Jobs returns a page of jobs and the number of all that match.
@@ -100,6 +112,7 @@ type Parts struct {
 	MaxTimeout time.Duration    // that a job may ask for; default 24 h
 	MaxJobs    int              // of one tenant; default 10,000
 	Limits     Limits           // on builds at a time, as the engine keeps them
+	Doomed     func()           // is called when jobs wait to be removed for good; default nothing
 }
 
 // Service is what clients of the build service can do. Each method checks the actor's rights first.
@@ -121,6 +134,9 @@ func NewService(parts Parts) *Service {
 	}
 	if parts.MaxJobs == 0 {
 		parts.MaxJobs = 10_000
+	}
+	if parts.Doomed == nil {
+		parts.Doomed = func() {}
 	}
 	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout}}
 }

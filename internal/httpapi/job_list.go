@@ -202,15 +202,11 @@ func (a *API) listJobs(c call, in listJobsRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	projects, err := a.IAM.ProjectsOf(c.ctx(), c.actor(), build.View)
+	projects, names, err := a.projectsOf(c)
 	if err != nil {
 		return nil, err
 	}
-	names := make(map[build.ProjectID]string, len(projects))
-	for _, p := range projects {
-		q.ProjectIDs = append(q.ProjectIDs, build.ProjectID(p.ID))
-		names[build.ProjectID(p.ID)] = p.Name
-	}
+	q.ProjectIDs = projects
 	q.Limit = in.PageSize.rows()
 	q.Offset = int(in.PageIndex) * q.Limit
 	jobs, total, err := a.Builds.Jobs(c.ctx(), c.actor(), q)

@@ -29,6 +29,7 @@ import (
 	"atelier/internal/iam"
 	"atelier/internal/logs"
 	"atelier/internal/plan"
+	"atelier/internal/purge"
 	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
@@ -73,6 +74,7 @@ type Server struct {
 	iam     *iam.Service
 	engine  *engine.Engine
 	timers  *trigger.Runner
+	purger  *purge.Purger
 	runner  runner
 	http    *http.Server
 	listen  net.Listener
@@ -136,9 +138,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
+	s.purger = purge.New(s.store, s.logs, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits, Doomed: s.purger.Wake,
 	})
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
@@ -241,6 +244,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.swept.Go(func() { s.sweepUntil(sweeping) })
 	s.swept.Go(func() { s.compressUntil(sweeping) })
 	s.swept.Go(func() { s.timers.Run(sweeping) })
+	s.swept.Go(func() { s.purger.Run(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }

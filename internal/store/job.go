@@ -301,7 +301,7 @@ func jobFilter(q build.JobQuery) (string, []any) {
 	where := []string{`jobs.deleted_at = 0`, `jobs.project_id IN (` + placeholders(len(q.ProjectIDs)) + `)`}
 	args := anys(q.ProjectIDs)
 	if q.Search != "" {
-		pattern := `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(q.Search)) + `%`
+		pattern := likePattern(q.Search)
 		where = append(where, `(lower(jobs.name) LIKE ? ESCAPE '\' OR lower(jobs.creator_name) LIKE ? ESCAPE '\')`)
 		args = append(args, pattern, pattern)
 	}
@@ -320,6 +320,11 @@ func jobFilter(q build.JobQuery) (string, []any) {
 		args = append(args, anys(states)...)
 	}
 	return strings.Join(where, " AND "), args
+}
+
+// likePattern returns what LIKE finds a part of a lower-case text by.
+func likePattern(part string) string {
+	return `%` + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(part)) + `%`
 }
 
 // addLastBuilds fills in the newest build of each job.
