@@ -127,7 +127,8 @@ type JobQuery struct {
 	UserID     string      // whose favourites are marked
 	Search     string      // part of a name or of a creator's name, case ignored
 	CreatorID  string
-	GroupID    string
+	GroupIDs   []string // any of these
+	Ungrouped  bool     // in no group that exists
 	Status     JobStatus
 	Sort       JobSort
 	Descending bool

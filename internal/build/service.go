@@ -21,6 +21,16 @@ type Store interface {
 	ChangeJob(ctx context.Context, id JobID, by Actor, at time.Time, change func(*Job) error) (Job, error)
 	// DeleteJobs hides the jobs, all or none, and ends their queued builds; it returns the builds that run and are now asked to stop.
 	DeleteJobs(ctx context.Context, ids []JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// Versions returns a page of the versions of a job, newest first, and the number of all.
+	Versions(ctx context.Context, id JobID, offset, limit int) ([]Version, int, error)
+	// JobConfig returns the configuration that a job had at a version.
+	JobConfig(ctx context.Context, id JobID, version int) (Config, error)
+	// Groups returns the groups of a project in their order.
+	Groups(ctx context.Context, project ProjectID) ([]Group, error)
+	// EditGroups stores what edit makes of the groups of a project. The jobs of a group that is left out are in no group then.
+	EditGroups(ctx context.Context, project ProjectID, edit func([]Group) ([]Group, error)) error
+	// MoveJobs puts jobs of a project into a group, or into none, all or none of them.
+	MoveJobs(ctx context.Context, project ProjectID, groupID string, ids []JobID) error
 	// DeletedJob returns a job of the recycle bin.
 	DeletedJob(ctx context.Context, id JobID) (DeletedJob, error)
 	// DeletedJobs returns a page of the recycle bin, newest first, and the number of all that match.

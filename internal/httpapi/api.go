@@ -69,7 +69,7 @@ func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
 		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.iamOperations(),
-		a.jobCopyOperations(), a.binOperations(),
+		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(),
 	)
 }
 

@@ -165,6 +165,8 @@ type listProjectJobsRequest struct {
 	SortOrder   word      `query:"sort_order"`
 	CreatorID   word      `query:"creator_id"`
 	BuildStatus word      `query:"build_status"`
+	ByGroup     flag      `query:"by_group"`
+	GroupPathID groupPath `query:"group_path_id"`
 }
 
 // projectJobsAnswer holds the list twice: SDKs read it at the top, other clients below result.
@@ -181,6 +183,9 @@ type jobListResult struct {
 func (a *API) listProjectJobs(c call, in listProjectJobsRequest) (any, error) {
 	q, err := jobFilters{in.Search, in.SortField, in.SortOrder, in.CreatorID, in.BuildStatus}.query()
 	if err != nil {
+		return nil, err
+	}
+	if err := a.inGroup(c, &q, in.ProjectID, in.ByGroup, in.GroupPathID); err != nil {
 		return nil, err
 	}
 	jobs, total, err := a.jobsOf(c, in.ProjectID, in.PageIndex, in.PageSize, q)

@@ -13,7 +13,7 @@ import (
 	"atelier/internal/fault"
 )
 
-const jobColumns = `jobs.id, jobs.build_project_id, jobs.project_id, jobs.domain_id, jobs.version, jobs.config, jobs.creator_id,
+const jobColumns = `jobs.id, jobs.build_project_id, jobs.project_id, jobs.domain_id, jobs.version, jobs.config, jobs.group_id, jobs.creator_id,
 	jobs.creator_name, jobs.created_at, jobs.updated_at, jobs.disabling, jobs.last_number, jobs.counters`
 
 // storedDisabling is the stored form of [build.Disabling].
@@ -27,14 +27,14 @@ type storedDisabling struct {
 // jobRow receives jobColumns.
 type jobRow struct {
 	job                build.Job
-	config             string
+	config, groupID    string
 	created, updated   int64
 	disabling, counter string
 }
 
 func (r *jobRow) dest() []any {
 	j := &r.job
-	return []any{&j.ID, &j.BuildProjectID, &j.ProjectID, &j.DomainID, &j.Version, &r.config, &j.CreatorID, &j.CreatorName, &r.created, &r.updated, &r.disabling, &j.LastNumber, &r.counter}
+	return []any{&j.ID, &j.BuildProjectID, &j.ProjectID, &j.DomainID, &j.Version, &r.config, &r.groupID, &j.CreatorID, &j.CreatorName, &r.created, &r.updated, &r.disabling, &j.LastNumber, &r.counter}
 }
 
 func (r *jobRow) value() (build.Job, error) {
@@ -42,6 +42,7 @@ func (r *jobRow) value() (build.Job, error) {
 	if r.job.Config, err = decodeConfig(r.config); err != nil {
 		return build.Job{}, err
 	}
+	r.job.Config.GroupID = r.groupID // moving a job between groups leaves its configuration alone
 	r.job.CreatedAt, r.job.UpdatedAt = moment(r.created), moment(r.updated)
 	if r.disabling != "" {
 		var d storedDisabling
@@ -308,8 +309,11 @@ func jobFilter(q build.JobQuery) (string, []any) {
 	if q.CreatorID != "" {
 		where, args = append(where, `jobs.creator_id = ?`), append(args, q.CreatorID)
 	}
-	if q.GroupID != "" {
-		where, args = append(where, `jobs.group_id = ?`), append(args, q.GroupID)
+	if len(q.GroupIDs) > 0 {
+		where, args = append(where, `jobs.group_id IN (`+placeholders(len(q.GroupIDs))+`)`), append(args, anys(q.GroupIDs)...)
+	}
+	if q.Ungrouped {
+		where = append(where, `NOT EXISTS (SELECT 1 FROM job_groups g WHERE g.id = jobs.group_id AND g.project_id = jobs.project_id)`)
 	}
 	switch states := q.Status.States(); {
 	case q.Status == "":

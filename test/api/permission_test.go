@@ -48,6 +48,10 @@ var accesses = map[string]access{
 
 	"CopyJob":      {verb: "clone", body: `{"copy_job_id":"JOB","arch":"arm","project_id":"PROJECT","job_name":"new"}`},
 	"ShowCopyName": {verb: "view"}, "BatchDeleteBuildJobs": {verb: "delete", body: `{"job_ids":["JOB"]}`},
+	"ListUpdateJobHistory": {verb: "view"}, "ShowJobConfigDiff": {verb: "view", query: "?original_no=0&revisedl_no=0"},
+	"CreateJobGroup": {verb: "edit", body: `{"name":"new"}`}, "UpdateJobGroup": {verb: "edit", body: `{"id":"JOB","name":"new"}`},
+	"DeleteGroup": {verb: "edit", query: "?id=JOB"}, "SwitchedPacket": {verb: "edit", query: "?source_group_id=JOB&target_group_id=JOB"},
+	"ListGroupTree": {verb: "view"}, "MoveGroup": {verb: "edit", body: `{"jobs":[{"job_id":"JOB"}]}`},
 	"AddFavouriteTask": {verb: "view"}, "RemoverFavouriteTask": {verb: "view"},
 }
 

@@ -47,5 +47,22 @@ ALTER TABLE artifacts_free RENAME TO artifacts;
 CREATE UNIQUE INDEX artifacts_address ON artifacts (project_id, version, name) WHERE replaced_at = 0;
 CREATE UNIQUE INDEX artifacts_record ON artifacts (record_id, version, name);
 
+-- The groups of a project's tasks: a tree. A path is the ids from the top, joined with dots.
+CREATE TABLE job_groups (
+    id         TEXT    PRIMARY KEY,
+    project_id TEXT    NOT NULL,
+    domain_id  TEXT    NOT NULL,
+    parent_id  TEXT    NOT NULL, -- empty at the top
+    name       TEXT    NOT NULL,
+    path       TEXT    NOT NULL,
+    ordinal    INTEGER NOT NULL, -- among all groups of the project
+    created_by TEXT    NOT NULL, -- names of users
+    created_at BIGINT  NOT NULL,
+    updated_by TEXT    NOT NULL,
+    updated_at BIGINT  NOT NULL
+);
+CREATE UNIQUE INDEX job_groups_name ON job_groups (project_id, parent_id, name);
+CREATE INDEX jobs_group ON jobs (project_id, group_id);
+
 -- +goose Down
 -- There is no way down; see 00001_first.sql.
