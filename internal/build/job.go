@@ -125,6 +125,7 @@ type JobSummary struct {
 type JobQuery struct {
 	ProjectIDs []ProjectID // required: nobody lists what they may not see
 	UserID     string      // whose favourites are marked
+	ID         JobID       // of the only one
 	Search     string      // part of a name or of a creator's name, case ignored
 	CreatorID  string
 	GroupIDs   []string // any of these

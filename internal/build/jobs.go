@@ -165,6 +165,22 @@ func (s *Service) Job(ctx context.Context, actor Actor, id JobID) (Job, error) {
 	return s.job(ctx, actor, id, View)
 }
 
+// JobSummary returns a job that the actor may view, with its newest build.
+func (s *Service) JobSummary(ctx context.Context, actor Actor, id JobID) (JobSummary, error) {
+	job, err := s.job(ctx, actor, id, View)
+	if err != nil {
+		return JobSummary{}, err
+	}
+	found, _, err := s.Store.Jobs(ctx, JobQuery{ProjectIDs: []ProjectID{job.ProjectID}, UserID: actor.UserID, ID: id, Limit: 1})
+	if err != nil {
+		return JobSummary{}, err
+	}
+	if len(found) == 0 { // it was deleted just now
+		return JobSummary{}, noSuchJob(id)
+	}
+	return found[0], nil
+}
+
 // JobOfBuildProject returns the job of a build project that the actor may view.
 func (s *Service) JobOfBuildProject(ctx context.Context, actor Actor, id BuildProjectID) (Job, error) {
 	missing := fault.New(fault.NotFound, "build project %s does not exist", id)

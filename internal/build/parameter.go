@@ -40,7 +40,10 @@ var SystemParameters = []string{
 // reservedNames would change how every program of a build runs.
 var reservedNames = []string{"LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "path", "BASH_ENV", "GIT_SSH_COMMAND"}
 
-var parameterName = regexp.MustCompile(`^[A-Za-z0-9_]{1,128}$`)
+// ParameterNamePattern is what the name of a parameter looks like, in the syntax that all regular expressions share.
+const ParameterNamePattern = `^[A-Za-z0-9_]{1,128}$`
+
+var parameterName = regexp.MustCompile(ParameterNamePattern)
 
 // CheckParameterName returns why name cannot be a parameter of a user's, or an empty string.
 func CheckParameterName(name string) string {

@@ -70,6 +70,7 @@ func (a *API) operations() []operation {
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.recordInfoOperations(), a.recordOperations(),
 		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.iamOperations(),
 		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(),
+		a.jobInfoOperations(), a.parameterOperations(),
 	)
 }
 

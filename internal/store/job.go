@@ -309,6 +309,9 @@ func jobFilter(q build.JobQuery) (string, []any) {
 	if q.CreatorID != "" {
 		where, args = append(where, `jobs.creator_id = ?`), append(args, q.CreatorID)
 	}
+	if q.ID != "" {
+		where, args = append(where, `jobs.id = ?`), append(args, string(q.ID))
+	}
 	if len(q.GroupIDs) > 0 {
 		where, args = append(where, `jobs.group_id IN (`+placeholders(len(q.GroupIDs))+`)`), append(args, anys(q.GroupIDs)...)
 	}

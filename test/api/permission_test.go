@@ -49,6 +49,7 @@ var accesses = map[string]access{
 	"CopyJob":      {verb: "clone", body: `{"copy_job_id":"JOB","arch":"arm","project_id":"PROJECT","job_name":"new"}`},
 	"ShowCopyName": {verb: "view"}, "BatchDeleteBuildJobs": {verb: "delete", body: `{"job_ids":["JOB"]}`},
 	"ListUpdateJobHistory": {verb: "view"}, "ShowJobConfigDiff": {verb: "view", query: "?original_no=0&revisedl_no=0"},
+	"ShowJobInfo": {verb: "view"}, "ShowJobPipelineInfo": {verb: "view"}, "ListEndPoints": {verb: "view", query: "?limit=10"},
 	"CreateJobGroup": {verb: "edit", body: `{"name":"new"}`}, "UpdateJobGroup": {verb: "edit", body: `{"id":"JOB","name":"new"}`},
 	"DeleteGroup": {verb: "edit", query: "?id=JOB"}, "SwitchedPacket": {verb: "edit", query: "?source_group_id=JOB&target_group_id=JOB"},
 	"ListGroupTree": {verb: "view"}, "MoveGroup": {verb: "edit", body: `{"jobs":[{"job_id":"JOB"}]}`},
@@ -56,7 +57,8 @@ var accesses = map[string]access{
 }
 
 // ofEverybody are operations on whatever the caller may see.
-var ofEverybody = []string{"ListJob", "ListRecyclingJob", "RestoreRecyclingJobs", "DeleteRecyclingJobs", "ClearRecyclingJobs", "SetKeepTime"}
+var ofEverybody = []string{"ListJob", "ListRecyclingJob", "RestoreRecyclingJobs", "DeleteRecyclingJobs", "ClearRecyclingJobs", "SetKeepTime",
+	"ShowJobSystemParameters", "ShowDefaultBuildParameters", "ShowBuildParamsList"}
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
 func TestPermissions(t *testing.T) {

@@ -288,6 +288,7 @@ func testJobLists(t *testing.T, open Opener) {
 		{"an underscore is no wildcard", build.JobQuery{Search: "a_1"}, []string{"gamma_1"}, 1},
 		{"a percent sign is no wildcard", build.JobQuery{Search: "%"}, nil, 0},
 		{"creator", build.JobQuery{CreatorID: "u2"}, []string{"delta"}, 1},
+		{"one", build.JobQuery{ID: ids[3]}, []string{"delta"}, 1},
 		{"group", build.JobQuery{GroupIDs: []string{"g2", "g3"}}, []string{"delta"}, 1},
 		{"never built", build.JobQuery{Status: build.StatusNone}, []string{"delta"}, 1},
 		{"building", build.JobQuery{Status: build.StatusBuilding}, []string{"Beta"}, 1},
