@@ -44,8 +44,12 @@ func (a *API) showSystemParameters(_ call, _ struct{}) (any, error) {
 
 func (a *API) showDefaultParameters(_ call, _ struct{}) (any, error) {
 	branch := build.Parameter{Definition: build.StringDefinition, Properties: []build.Property{
-		{Name: "name", Value: build.BranchParameter}, {Name: "type", Value: build.TypeText}, {Name: "defaultValue", Value: "master"},
-		{Name: "description", Value: "The branch to build"}, {Name: "deletion", Value: "false"}, {Name: "defaults", Value: "true"},
+		{Name: "name", Value: build.BranchParameter},
+		{Name: "type", Value: build.TypeText},
+		{Name: "defaultValue", Value: "master"},
+		{Name: "description", Value: "The branch to build"},
+		{Name: "deletion", Value: "false"},
+		{Name: "defaults", Value: "true"},
 	}}
 	return wrap([]parameterAnswer{presentParameter(branch)}), nil
 }

@@ -57,8 +57,10 @@ var accesses = map[string]access{
 }
 
 // ofEverybody are operations on whatever the caller may see.
-var ofEverybody = []string{"ListJob", "ListRecyclingJob", "RestoreRecyclingJobs", "DeleteRecyclingJobs", "ClearRecyclingJobs", "SetKeepTime",
-	"ShowJobSystemParameters", "ShowDefaultBuildParameters", "ShowBuildParamsList"}
+var ofEverybody = []string{
+	"ListJob", "ListRecyclingJob", "RestoreRecyclingJobs", "DeleteRecyclingJobs", "ClearRecyclingJobs", "SetKeepTime",
+	"ShowJobSystemParameters", "ShowDefaultBuildParameters", "ShowBuildParamsList",
+}
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
 func TestPermissions(t *testing.T) {

@@ -16,8 +16,8 @@ CREATE INDEX start_tokens_record ON start_tokens (record_id);
 
 -- How long each tenant keeps deleted tasks. One that has not said so has no row.
 CREATE TABLE recycle_bins (
-    domain_id TEXT    PRIMARY KEY,
-    keep_days INTEGER NOT NULL
+    domain_id TEXT   PRIMARY KEY,
+    keep_days BIGINT NOT NULL -- so that days in milliseconds do not overflow
 );
 
 -- Builds that are gone for good. Their logs lie on the disks of the servers that ran them, and each server removes its own.

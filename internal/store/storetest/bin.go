@@ -111,7 +111,7 @@ func testBin(t *testing.T, open Opener) {
 		if _, err := s.DeleteJobs(t.Context(), []build.JobID{mine.ID, theirs.ID}, dev, start); err != nil {
 			t.Fatal(err)
 		}
-		for _, days := range []int{30, 2} {
+		for _, days := range []int{2, 30} {
 			if err := s.SetKeepDays(t.Context(), "d1", days); err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func testBin(t *testing.T, open Opener) {
 		for _, step := range []struct {
 			after time.Duration
 			left  string
-		}{{2*day - 1e6, "mine theirs"}, {2 * day, "theirs"}, {7*day - 1e6, "theirs"}, {7 * day, ""}} {
+		}{{7*day - 1e6, "mine theirs"}, {7 * day, "mine"}, {30*day - 1e6, "mine"}, {30 * day, ""}} {
 			if err := s.DoomExpired(t.Context(), start.Add(step.after)); err != nil {
 				t.Fatal(err)
 			}
