@@ -7,6 +7,8 @@ type Actor struct {
 	UserID   string
 	UserName string
 	DomainID string
+
+	Administrator bool // of the tenant
 }
 
 // Right is something that a role lets its holder do with a job.

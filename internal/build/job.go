@@ -129,14 +129,18 @@ type JobSummary struct {
 	Job
 	Last        *Record // the newest build; nil when there is none
 	HealthScore int     // share of successes among the last ten finished builds, in percent; 0 without any
+	Favourite   bool    // of the user that the query names
 }
 
 // JobQuery selects and orders the jobs of a list. Empty fields select everything.
 type JobQuery struct {
 	Viewing    Viewing // nobody lists what they may not see
+	UserID     string  // whose favourites are marked
+	ID         JobID   // of the only one
 	Search     string  // part of a name or of a creator's name, case ignored
 	CreatorID  string
-	GroupID    string
+	GroupIDs   []string // any of these
+	Ungrouped  bool     // in no group that exists
 	Status     JobStatus
 	Sort       JobSort
 	Descending bool

@@ -12,20 +12,22 @@ const Mask = "******"
 
 // CreateJob creates a job in a project. The rights follow the project.
 func (s *Service) CreateJob(ctx context.Context, actor Actor, project ProjectID, config Config) (Job, error) {
+	return s.createJob(ctx, actor, project, config, Job{})
+}
+
+// createJob creates a job whose masked private values are those of another configuration.
+func (s *Service) createJob(ctx context.Context, actor Actor, project ProjectID, config Config, original Job) (Job, error) {
 	if err := s.rules.validate(project, config); err != nil {
 		return Job{}, err
 	}
 	if err := s.Check(ctx, actor, JobRef{ProjectID: project}, Create); err != nil {
 		return Job{}, err
 	}
-	count, err := s.Store.CountJobs(ctx, actor.DomainID)
-	if err != nil {
+	if err := s.roomFor(ctx, actor.DomainID, 1); err != nil {
 		return Job{}, err
 	}
-	if count >= s.MaxJobs {
-		return Job{}, fault.New(fault.Limit, "the tenant has %d tasks, no more than %d are allowed", count, s.MaxJobs)
-	}
-	if config, err = s.sealConfig(config, Config{}); err != nil {
+	config, err := s.sealConfig(config, original.Config)
+	if err != nil {
 		return Job{}, err
 	}
 	now := s.now()
@@ -33,10 +35,22 @@ func (s *Service) CreateJob(ctx context.Context, actor Actor, project ProjectID,
 		ID: JobID(NewHexID()), BuildProjectID: BuildProjectID(newUUID()), ProjectID: project, DomainID: actor.DomainID,
 		Config: config, CreatorID: actor.UserID, CreatorName: actor.UserName, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := s.Store.CreateJob(ctx, job); err != nil {
-		return Job{}, err
+	if original.ID != "" {
+		return job, s.Store.CopyJob(ctx, job, original.ID)
 	}
-	return job, nil
+	return job, s.Store.CreateJob(ctx, job)
+}
+
+// roomFor returns an error when a tenant may not have n jobs more.
+func (s *Service) roomFor(ctx context.Context, domainID string, n int) error {
+	count, err := s.Store.CountJobs(ctx, domainID)
+	if err != nil {
+		return err
+	}
+	if count+n > s.MaxJobs {
+		return fault.New(fault.Limit, "the tenant has %d tasks, no more than %d are allowed", count, s.MaxJobs)
+	}
+	return nil
 }
 
 // UpdateJob replaces the configuration of a job by what edit makes of the present one. The project, when it is given,
@@ -126,18 +140,24 @@ func (s *Service) SetDisabled(ctx context.Context, actor Actor, id JobID, disabl
 
 // DeleteJob puts a job into the recycle bin: it is gone for clients, its name is free, its builds are stopped.
 func (s *Service) DeleteJob(ctx context.Context, actor Actor, id JobID) (Job, error) {
-	job, err := s.job(ctx, actor, id, Delete)
+	return s.DeleteJobs(ctx, actor, []JobID{id})
+}
+
+// DeleteJobs puts jobs into the recycle bin, all or none, and returns the last one.
+func (s *Service) DeleteJobs(ctx context.Context, actor Actor, ids []JobID) (last Job, err error) {
+	for _, id := range ids {
+		if last, err = s.job(ctx, actor, id, Delete); err != nil {
+			return Job{}, err
+		}
+	}
+	running, err := s.Store.DeleteJobs(ctx, ids, actor, s.now())
 	if err != nil {
 		return Job{}, err
-	}
-	running, err := s.Store.DeleteJob(ctx, id, actor, s.now())
-	if err != nil {
-		return Job{}, hideMissing(err, noSuchJob(id))
 	}
 	for _, record := range running {
 		s.Engine.StopBuild(record)
 	}
-	return job, nil
+	return last, nil
 }
 
 // Job returns a job that the actor may view.
@@ -148,6 +168,22 @@ func (s *Service) Job(ctx context.Context, actor Actor, id JobID) (Job, error) {
 // JobFor returns a job that the actor holds a right on.
 func (s *Service) JobFor(ctx context.Context, actor Actor, id JobID, right Right) (Job, error) {
 	return s.job(ctx, actor, id, right)
+}
+
+// JobSummary returns a job that the actor may view, with its newest build.
+func (s *Service) JobSummary(ctx context.Context, actor Actor, id JobID) (JobSummary, error) {
+	job, err := s.job(ctx, actor, id, View)
+	if err != nil {
+		return JobSummary{}, err
+	}
+	found, _, err := s.Store.Jobs(ctx, JobQuery{Viewing: Viewing{Everything: []ProjectID{job.ProjectID}}, UserID: actor.UserID, ID: id, Limit: 1})
+	if err != nil {
+		return JobSummary{}, err
+	}
+	if len(found) == 0 { // it was deleted just now
+		return JobSummary{}, noSuchJob(id)
+	}
+	return found[0], nil
 }
 
 // JobOfBuildProject returns the job of a build project that the actor may view.
@@ -166,6 +202,7 @@ func (s *Service) Jobs(ctx context.Context, actor Actor, projects []ProjectID, q
 	if q.Viewing, err = s.Access.Viewing(ctx, actor, projects); err != nil {
 		return nil, 0, err
 	}
+	q.UserID = actor.UserID
 	return s.Store.Jobs(ctx, q)
 }
 

@@ -40,7 +40,10 @@ var SystemParameters = []string{
 // reservedNames would change how every program of a build runs.
 var reservedNames = []string{"LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "path", "BASH_ENV", "GIT_SSH_COMMAND"}
 
-var parameterName = regexp.MustCompile(`^[A-Za-z0-9_]{1,128}$`)
+// ParameterNamePattern is what the name of a parameter looks like, in the syntax that all regular expressions share.
+const ParameterNamePattern = `^[A-Za-z0-9_]{1,128}$`
+
+var parameterName = regexp.MustCompile(ParameterNamePattern)
 
 // DefaultParameters are what a new task begins with: the branch, which can be chosen at the start of a build.
 func DefaultParameters() []Parameter {

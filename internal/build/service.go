@@ -12,6 +12,8 @@ import (
 type Store interface {
 	// CreateJob stores a new job. A name that another job of the project has is a fault.Exists error.
 	CreateJob(ctx context.Context, job Job) error
+	// CopyJob stores a new job that roles may do the same with as with another one.
+	CopyJob(ctx context.Context, job Job, original JobID) error
 	// Job returns one job.
 	Job(ctx context.Context, id JobID) (Job, error)
 	// JobOfBuildProject returns the job that a build project id belongs to.
@@ -19,8 +21,32 @@ type Store interface {
 	// ChangeJob lets change edit the job and stores the result. It adds one to the version, and keeps the configuration
 	// before it, if the configuration differs. An error of change undoes everything and is returned.
 	ChangeJob(ctx context.Context, id JobID, by Actor, at time.Time, change func(*Job) error) (Job, error)
-	// DeleteJob hides the job and ends its queued builds; it returns the builds that run and are now asked to stop.
-	DeleteJob(ctx context.Context, id JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// DeleteJobs hides the jobs, all or none, and ends their queued builds; it returns the builds that run and are now asked to stop.
+	DeleteJobs(ctx context.Context, ids []JobID, by Actor, at time.Time) (running []RecordID, err error)
+	// Versions returns a page of the versions of a job, newest first, and the number of all.
+	Versions(ctx context.Context, id JobID, offset, limit int) ([]Version, int, error)
+	// JobConfig returns the configuration that a job had at a version.
+	JobConfig(ctx context.Context, id JobID, version int) (Config, error)
+	// Groups returns the groups of a project in their order.
+	Groups(ctx context.Context, project ProjectID) ([]Group, error)
+	// EditGroups stores what edit makes of the groups of a project. The jobs of a group that is left out are in no group then.
+	EditGroups(ctx context.Context, project ProjectID, edit func([]Group) ([]Group, error)) error
+	// MoveJobs puts jobs of a project into a group, or into none, all or none of them.
+	MoveJobs(ctx context.Context, project ProjectID, groupID string, ids []JobID) error
+	// DeletedJob returns a job of the recycle bin.
+	DeletedJob(ctx context.Context, id JobID) (DeletedJob, error)
+	// DeletedJobs returns a page of the recycle bin, newest first, and the number of all that match.
+	DeletedJobs(ctx context.Context, q BinQuery) ([]DeletedJob, int, error)
+	// RestoreJobs takes jobs out of the recycle bin, all or none. A name that is taken by now is a fault.Exists error.
+	RestoreJobs(ctx context.Context, ids []JobID) error
+	// DoomJobs takes jobs out of the recycle bin, all or none, for good. What is left of them is removed later.
+	DoomJobs(ctx context.Context, ids []JobID) error
+	// KeepDays returns how many days a tenant keeps deleted jobs.
+	KeepDays(ctx context.Context, domainID string) (int, error)
+	// SetKeepDays says how many days a tenant keeps deleted jobs, also those that are deleted already.
+	SetKeepDays(ctx context.Context, domainID string, days int) error
+	// SetFavourite marks a job for a user, or takes the mark away.
+	SetFavourite(ctx context.Context, userID string, id JobID, marked bool) error
 	// Jobs returns a page of jobs and the number of all that match.
 	Jobs(ctx context.Context, q JobQuery) ([]JobSummary, int, error)
 	// NameTaken reports whether a job of the project has the name.
@@ -120,6 +146,7 @@ type Parts struct {
 	MaxTimeout time.Duration    // that a job may ask for; default 24 h
 	MaxJobs    int              // of one tenant; default 10,000
 	Limits     Limits           // on builds at a time, as the engine keeps them
+	Doomed     func()           // is called when jobs wait to be removed for good; default nothing
 }
 
 // Service is what clients of the build service can do. Each method checks the actor's rights first.
@@ -141,6 +168,9 @@ func NewService(parts Parts) *Service {
 	}
 	if parts.MaxJobs == 0 {
 		parts.MaxJobs = 10_000
+	}
+	if parts.Doomed == nil {
+		parts.Doomed = func() {}
 	}
 	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout}}
 }

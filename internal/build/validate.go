@@ -21,8 +21,11 @@ const (
 	MaxWord          = 64 // of texts that the vendor does not describe, such as host_type
 )
 
+// JobNamePattern is what the name of a job looks like, with the escapes of JavaScript and Java, for clients.
+const JobNamePattern = `^[\u4e00-\u9fa5A-Za-z0-9_-]{1,115}$`
+
 var (
-	jobName  = regexp.MustCompile(`^[\x{4e00}-\x{9fa5}A-Za-z0-9_-]{1,115}$`)
+	jobName  = regexp.MustCompile(strings.NewReplacer(`\u4e00`, `\x{4e00}`, `\u9fa5`, `\x{9fa5}`).Replace(JobNamePattern))
 	stepName = regexp.MustCompile(`^[\x{4e00}-\x{9fa5}A-Za-z0-9 ,;:./()（）_-]{1,128}$`)
 	hexID    = regexp.MustCompile(`^[0-9a-z]{32}$`)
 )

@@ -76,6 +76,7 @@ func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
 		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.iamOperations(),
+		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(), a.jobInfoOperations(), a.parameterOperations(),
 	)
 }
 

@@ -34,7 +34,7 @@ type jobIDAnswer struct {
 }
 
 func (a *API) createJob(c call, in createJobRequest) (any, error) {
-	if err := in.Body.complete(); err != nil {
+	if err := in.Body.complete(taskKeys...); err != nil {
 		return nil, err
 	}
 	job, err := a.Builds.CreateJob(c.ctx(), c.actor(), build.ProjectID(in.Body.ProjectID), in.Body.config(build.Config{}))
@@ -46,16 +46,19 @@ func (a *API) updateJob(c call, in createJobRequest) (any, error) {
 	if err := id.parse("job_id", in.Body.JobID); err != nil {
 		return nil, err
 	}
-	if err := in.Body.complete(); err != nil {
+	if err := in.Body.complete(taskKeys...); err != nil {
 		return nil, err
 	}
 	job, err := a.Builds.UpdateJob(c.ctx(), c.actor(), build.JobID(id), build.ProjectID(in.Body.ProjectID), in.Body.config)
 	return wrap(jobIDAnswer{job.ID}), err
 }
 
-// complete reports whether the keys are there that a task cannot do without. Their values are the service's matter.
-func (b jobBody) complete() error {
-	for _, key := range []string{"job_name", "arch", "project_id", "steps"} {
+// taskKeys are the keys that a task cannot do without.
+var taskKeys = []string{"job_name", "arch", "project_id", "steps"}
+
+// complete reports whether keys are there. Their values are the service's matter.
+func (b jobBody) complete(keys ...string) error {
+	for _, key := range keys {
 		if !b.given[key] {
 			return invalid(codeInvalid, key, "is missing")
 		}

@@ -79,7 +79,7 @@ func (a *API) presentJob(c call) func(build.JobSummary) jobListAnswer {
 		answer := jobListAnswer{
 			ID: job.ID, JobName: job.Config.Name, JobCreator: job.CreatorID, UserName: job.CreatorName, UserID: job.CreatorID, NickName: job.CreatorName,
 			ProjectID: job.ProjectID, ProjectName: project, BuildProjectID: job.BuildProjectID, SourceCode: "codeci",
-			Disabled: job.Disabled != nil, HealthScore: job.HealthScore, IsFinished: job.Last == nil || job.Last.State.Final(),
+			Disabled: job.Disabled != nil, Favorite: job.Favourite, HealthScore: job.HealthScore, IsFinished: job.Last == nil || job.Last.State.Final(),
 			LastBuildStatus: job.Status(), FollowsProject: !matrix.Own, rightsAnswer: a.rights(c, job.Ref()),
 		}
 		if job.Disabled != nil {
@@ -171,6 +171,8 @@ type listProjectJobsRequest struct {
 	SortOrder   word      `query:"sort_order"`
 	CreatorID   word      `query:"creator_id"`
 	BuildStatus word      `query:"build_status"`
+	ByGroup     flag      `query:"by_group"`
+	GroupPathID groupPath `query:"group_path_id"`
 }
 
 // projectJobsAnswer holds the list twice: SDKs read it at the top, other clients below result.
@@ -187,6 +189,9 @@ type jobListResult struct {
 func (a *API) listProjectJobs(c call, in listProjectJobsRequest) (any, error) {
 	q, err := jobFilters{in.Search, in.SortField, in.SortOrder, in.CreatorID, in.BuildStatus}.query()
 	if err != nil {
+		return nil, err
+	}
+	if err := a.inGroup(c, &q, in.ProjectID, in.ByGroup, in.GroupPathID); err != nil {
 		return nil, err
 	}
 	jobs, total, err := a.jobsOf(c, in.ProjectID, in.PageIndex, in.PageSize, q)

@@ -9,6 +9,7 @@ import (
 // jobBody is the configuration of a task as clients write it. A nil pointer or slice is a key that was not given.
 type jobBody struct {
 	JobID              string          `json:"job_id"`
+	CopyJobID          string          `json:"copy_job_id"`
 	ProjectID          string          `json:"project_id"`
 	Name               string          `json:"job_name"`
 	Arch               string          `json:"arch"`

@@ -140,6 +140,7 @@ type (
 	buildProjectID build.BuildProjectID
 	buildNo        int // 1 … 2³¹−1
 	pageIndex      int // from 0
+	pageNo         int // from 1; 0 stands for the first
 	pageSize       int // at most 100; 0 stands for the default
 	count          int // 0 … 2³¹−1
 	word           string
@@ -203,6 +204,13 @@ func (n *pageIndex) parse(name, value string) error {
 	*n = pageIndex(i)
 	return err
 }
+
+func (n *pageNo) parse(name, value string) error {
+	return (*pageIndex)(n).parse(name, value)
+}
+
+// offset returns how many rows stand before the page.
+func (n pageNo) offset(size pageSize) int { return max(0, int(n)-1) * size.rows() }
 
 func (n *pageSize) parse(name, value string) error {
 	i, err := parseNumber(name, value, 0, 100)

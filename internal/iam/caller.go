@@ -32,7 +32,7 @@ type Caller struct {
 
 // Actor returns the caller as the build service knows it.
 func (c Caller) Actor() build.Actor {
-	return build.Actor{UserID: c.User.ID, UserName: c.User.Name, DomainID: c.User.DomainID}
+	return build.Actor{UserID: c.User.ID, UserName: c.User.Name, DomainID: c.User.DomainID, Administrator: c.User.Administrator}
 }
 
 // InRegion returns an [AuthError] unless the request acts in a region, which everything but the identity operations needs.

@@ -33,6 +33,7 @@ import (
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
 	"atelier/internal/plan"
+	"atelier/internal/purge"
 	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
@@ -79,6 +80,7 @@ type Server struct {
 	iam     *iam.Service
 	engine  *engine.Engine
 	timers  *trigger.Runner
+	purger  *purge.Purger
 	runner  runner
 	http    *http.Server
 	listen  net.Listener
@@ -146,9 +148,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
+	s.purger = purge.New(s.store, s.logs, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits, Doomed: s.purger.Wake,
 	})
 	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now}
@@ -283,6 +286,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.swept.Go(func() { s.sweepUntil(sweeping) })
 	s.swept.Go(func() { s.compressUntil(sweeping) })
 	s.swept.Go(func() { s.timers.Run(sweeping) })
+	s.swept.Go(func() { s.purger.Run(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil
 }

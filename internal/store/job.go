@@ -13,7 +13,7 @@ import (
 	"atelier/internal/fault"
 )
 
-const jobColumns = `jobs.id, jobs.build_project_id, jobs.project_id, jobs.domain_id, jobs.version, jobs.config, jobs.creator_id,
+const jobColumns = `jobs.id, jobs.build_project_id, jobs.project_id, jobs.domain_id, jobs.version, jobs.config, jobs.group_id, jobs.creator_id,
 	jobs.creator_name, jobs.created_at, jobs.updated_at, jobs.disabling, jobs.last_number, jobs.counters`
 
 // storedDisabling is the stored form of [build.Disabling].
@@ -27,14 +27,14 @@ type storedDisabling struct {
 // jobRow receives jobColumns.
 type jobRow struct {
 	job                build.Job
-	config             string
+	config, groupID    string
 	created, updated   int64
 	disabling, counter string
 }
 
 func (r *jobRow) dest() []any {
 	j := &r.job
-	return []any{&j.ID, &j.BuildProjectID, &j.ProjectID, &j.DomainID, &j.Version, &r.config, &j.CreatorID, &j.CreatorName, &r.created, &r.updated, &r.disabling, &j.LastNumber, &r.counter}
+	return []any{&j.ID, &j.BuildProjectID, &j.ProjectID, &j.DomainID, &j.Version, &r.config, &r.groupID, &j.CreatorID, &j.CreatorName, &r.created, &r.updated, &r.disabling, &j.LastNumber, &r.counter}
 }
 
 func (r *jobRow) value() (build.Job, error) {
@@ -42,6 +42,7 @@ func (r *jobRow) value() (build.Job, error) {
 	if r.job.Config, err = decodeConfig(r.config); err != nil {
 		return build.Job{}, err
 	}
+	r.job.Config.GroupID = r.groupID // moving a job between groups leaves its configuration alone
 	r.job.CreatedAt, r.job.UpdatedAt = moment(r.created), moment(r.updated)
 	if r.disabling != "" {
 		var d storedDisabling
@@ -78,21 +79,38 @@ func encodeDisabling(d *build.Disabling) string {
 
 // CreateJob implements [build.Store].
 func (s *Store) CreateJob(ctx context.Context, job build.Job) error {
+	return s.write(ctx, func(t *tx) error { return s.insertJob(ctx, t, job) })
+}
+
+// CopyJob implements [build.Store].
+func (s *Store) CopyJob(ctx context.Context, job build.Job, original build.JobID) error {
 	return s.write(ctx, func(t *tx) error {
-		config := encodeConfig(job.Config)
-		_, err := t.exec(ctx, `INSERT INTO jobs (id, build_project_id, project_id, domain_id, name, group_id, version, config, creator_id,
-			creator_name, created_at, updated_at, disabling, last_number, day, day_count, counters, active_at, deleted_at, deleted_by, scheduled)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, '', ?, 0, '', ?)`,
-			string(job.ID), string(job.BuildProjectID), string(job.ProjectID), job.DomainID, job.Config.Name, job.Config.GroupID, job.Version, config, job.CreatorID,
-			job.CreatorName, millis(job.CreatedAt), millis(job.UpdatedAt), encodeDisabling(job.Disabled), millis(job.CreatedAt), len(job.Config.Triggers) > 0)
-		if s.dialect.isDuplicate(err) {
-			return nameTaken(job.Config.Name)
-		}
-		if err != nil {
+		if err := s.insertJob(ctx, t, job); err != nil {
 			return err
 		}
-		return insertVersion(ctx, t, job, config, build.Actor{UserID: job.CreatorID, UserName: job.CreatorName}, job.CreatedAt)
+		if _, err := t.exec(ctx, `UPDATE jobs SET own_rights = (SELECT o.own_rights FROM jobs o WHERE o.id = ?) WHERE id = ?`, string(original), string(job.ID)); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `INSERT INTO job_rights (job_id, role, rights, created_at, updated_at)
+			SELECT CAST(? AS TEXT), role, rights, created_at, updated_at FROM job_rights WHERE job_id = ?`, string(job.ID), string(original))
+		return err
 	})
+}
+
+func (s *Store) insertJob(ctx context.Context, t *tx, job build.Job) error {
+	config := encodeConfig(job.Config)
+	_, err := t.exec(ctx, `INSERT INTO jobs (id, build_project_id, project_id, domain_id, name, group_id, version, config, creator_id,
+		creator_name, created_at, updated_at, disabling, last_number, day, day_count, counters, active_at, deleted_at, deleted_by, scheduled)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, '', ?, 0, '', ?)`,
+		string(job.ID), string(job.BuildProjectID), string(job.ProjectID), job.DomainID, job.Config.Name, job.Config.GroupID, job.Version, config, job.CreatorID,
+		job.CreatorName, millis(job.CreatedAt), millis(job.UpdatedAt), encodeDisabling(job.Disabled), millis(job.CreatedAt), len(job.Config.Triggers) > 0)
+	if s.dialect.isDuplicate(err) {
+		return nameTaken(job.Config.Name)
+	}
+	if err != nil {
+		return err
+	}
+	return insertVersion(ctx, t, job, config, build.Actor{UserID: job.CreatorID, UserName: job.CreatorName}, job.CreatedAt)
 }
 
 func nameTaken(name string) error {
@@ -182,30 +200,52 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 	return job, err
 }
 
-// DeleteJob implements [build.Store].
-func (s *Store) DeleteJob(ctx context.Context, id build.JobID, by build.Actor, at time.Time) (running []build.RecordID, err error) {
+// DeleteJobs implements [build.Store].
+func (s *Store) DeleteJobs(ctx context.Context, ids []build.JobID, by build.Actor, at time.Time) (running []build.RecordID, err error) {
 	err = s.writeEpoch(ctx, func(t *tx) error {
 		running = nil
-		n, err := t.exec(ctx, `UPDATE jobs SET deleted_at = ?, deleted_by = ? WHERE id = ? AND deleted_at = 0`, millis(at), by.UserID, string(id))
-		if err != nil {
-			return err
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) { // always in one order, so that no two wait for each other
+			stopped, err := deleteJob(ctx, t, id, by, at)
+			if err != nil {
+				return err
+			}
+			running = append(running, stopped...)
 		}
-		if n == 0 {
-			return fault.New(fault.NotFound, "the task does not exist")
-		}
-		if _, err := t.exec(ctx, `UPDATE records SET state = 'aborted', finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
-			WHERE job_id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id)); err != nil {
-			return err
-		}
-		rows, err := t.rows(ctx, `UPDATE records SET stop_requested_at = ?, stop_requested_by = ?
-			WHERE job_id = ? AND state IN ('scheduled', 'running') RETURNING id`, millis(at), by.UserID, string(id))
-		if err != nil {
-			return err
-		}
-		running, err = collect(rows, func(row scanner) (id build.RecordID, err error) { return id, row.Scan(&id) })
-		return err
+		return nil
 	})
 	return running, err
+}
+
+func deleteJob(ctx context.Context, t *tx, id build.JobID, by build.Actor, at time.Time) (running []build.RecordID, err error) {
+	n, err := t.exec(ctx, `UPDATE jobs SET deleted_at = ?, deleted_by = ? WHERE id = ? AND deleted_at = 0`, millis(at), by.UserID, string(id))
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, fault.New(fault.NotFound, "task %s does not exist", id)
+	}
+	if _, err := t.exec(ctx, `UPDATE records SET state = 'aborted', finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
+		WHERE job_id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id)); err != nil {
+		return nil, err
+	}
+	rows, err := t.rows(ctx, `UPDATE records SET stop_requested_at = ?, stop_requested_by = ?
+		WHERE job_id = ? AND state IN ('scheduled', 'running') RETURNING id`, millis(at), by.UserID, string(id))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (id build.RecordID, err error) { return id, row.Scan(&id) })
+}
+
+// SetFavourite implements [build.Store].
+func (s *Store) SetFavourite(ctx context.Context, userID string, id build.JobID, marked bool) error {
+	return s.write(ctx, func(t *tx) error {
+		query := `DELETE FROM favourites WHERE user_id = ? AND job_id = ?`
+		if marked {
+			query = `INSERT INTO favourites (user_id, job_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
+		}
+		_, err := t.exec(ctx, query, userID, string(id))
+		return err
+	})
 }
 
 // collect reads all rows and closes them.
@@ -225,6 +265,8 @@ func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) 
 // healthScore is the share of successes among the last ten finished builds of a job, in percent.
 const healthScore = `COALESCE((SELECT 100 * sum(CASE WHEN state = 'succeeded' THEN 1 ELSE 0 END) / count(*) FROM (
 	SELECT state FROM records h WHERE h.job_id = jobs.id AND h.parent_id = '' AND h.finished_at > 0 ORDER BY h.number DESC LIMIT 10) last_ten), 0)`
+
+const isFavourite = `EXISTS (SELECT 1 FROM favourites f WHERE f.user_id = ? AND f.job_id = jobs.id)`
 
 // Jobs implements [build.Store].
 func (s *Store) Jobs(ctx context.Context, q build.JobQuery) ([]build.JobSummary, int, error) {
@@ -248,15 +290,15 @@ func (s *Store) Jobs(ctx context.Context, q build.JobQuery) ([]build.JobSummary,
 	if q.Descending {
 		direction = " DESC"
 	}
-	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+`, `+healthScore+from+` ORDER BY `+order+direction+`, jobs.id LIMIT ? OFFSET ?`,
-		append(args, q.Limit, q.Offset)...)
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+`, `+healthScore+`, `+isFavourite+from+` ORDER BY `+order+direction+`, jobs.id LIMIT ? OFFSET ?`,
+		slices.Concat([]any{q.UserID}, args, []any{q.Limit, q.Offset})...)
 	if err != nil {
 		return nil, 0, err
 	}
 	jobs, err := collect(rows, func(row scanner) (build.JobSummary, error) {
 		var r jobRow
 		var summary build.JobSummary
-		if err := row.Scan(append(r.dest(), &summary.HealthScore)...); err != nil {
+		if err := row.Scan(append(r.dest(), &summary.HealthScore, &summary.Favourite)...); err != nil {
 			return summary, err
 		}
 		var err error
@@ -282,8 +324,14 @@ func jobFilter(q build.JobQuery) (string, []any) {
 	if q.CreatorID != "" {
 		where, args = append(where, `jobs.creator_id = ?`), append(args, q.CreatorID)
 	}
-	if q.GroupID != "" {
-		where, args = append(where, `jobs.group_id = ?`), append(args, q.GroupID)
+	if q.ID != "" {
+		where, args = append(where, `jobs.id = ?`), append(args, string(q.ID))
+	}
+	if len(q.GroupIDs) > 0 {
+		where, args = append(where, `jobs.group_id IN (`+placeholders(len(q.GroupIDs))+`)`), append(args, anys(q.GroupIDs)...)
+	}
+	if q.Ungrouped {
+		where = append(where, `NOT EXISTS (SELECT 1 FROM job_groups g WHERE g.id = jobs.group_id AND g.project_id = jobs.project_id)`)
 	}
 	switch states := q.Status.States(); {
 	case q.Status == "":

@@ -71,6 +71,7 @@ func TestBadInput(t *testing.T) {
 	for group, requests := range map[string][]badRequest{
 		"job_id": badJobIDs(a), "build_no": badNumbers(a), "body": badBodies(s, a), "address": badAddresses(s, a), "reference": badReferences(s, a),
 		"task": badTasks(s, a), "parameter": badParameters(s, a), "report": badReports(a),
+		"copy": badCopies(s, a), "bin": badBins(a), "history": badHistories(a), "group": badGroups(s, a), "reading": badReadings(s, a),
 	} {
 		t.Run(group, func(t *testing.T) {
 			for _, r := range requests {

@@ -118,6 +118,13 @@ func TestMatrix(t *testing.T) {
 		t.Errorf("testers have %+v", r)
 	}
 
+	// A copy lets the same roles do the same.
+	copied := *ok(t, owner.CopyJob, &model.CopyJobRequest{Body: &model.CopyBuildJobRequestBody{CopyJobId: job, ProjectId: s.Project, JobName: "copy", Arch: servertest.Arch, Steps: []model.CreateBuildJobSteps{}}}).Result.JobId
+	if got := flagsOfRow(row(t, s, tester, copied, testers)) + " " + flagsOfRow(row(t, s, tester, copied, viewers)); got != "++----- -------" {
+		t.Errorf("of a copy they may %s", got)
+	}
+	ok(t, owner.DeleteTheJob, &model.DeleteTheJobRequest{JobId: copied})
+
 	// It follows the project again, and what was set before comes back when it no longer does.
 	follow := func(yes bool) {
 		t.Helper()

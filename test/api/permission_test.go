@@ -68,6 +68,15 @@ var accesses = map[string]access{
 	"ShowJobBuildSuccessRatio": {verb: "view", query: "?job_id=JOB&repository_name=a&interval=7"},
 	"ShowJobBuildTime":         {verb: "view", query: "?job_id=JOB&repository_name=a&interval=7"},
 
+	"CopyJob":      {verb: "clone", body: `{"copy_job_id":"JOB","arch":"arm","project_id":"PROJECT","job_name":"new"}`},
+	"ShowCopyName": {verb: "view"}, "BatchDeleteBuildJobs": {verb: "delete", body: `{"job_ids":["JOB"]}`},
+	"ListUpdateJobHistory": {verb: "view"}, "ShowJobConfigDiff": {verb: "view", query: "?original_no=0&revisedl_no=0"},
+	"ShowJobInfo": {verb: "view"}, "ShowJobPipelineInfo": {verb: "view"}, "ListEndPoints": {verb: "view", query: "?limit=10"},
+	"CreateJobGroup": {verb: "edit", body: `{"name":"new"}`}, "UpdateJobGroup": {verb: "edit", body: `{"id":"JOB","name":"new"}`},
+	"DeleteGroup": {verb: "edit", query: "?id=JOB"}, "SwitchedPacket": {verb: "edit", query: "?source_group_id=JOB&target_group_id=JOB"},
+	"ListGroupTree": {verb: "view"}, "MoveGroup": {verb: "edit", body: `{"jobs":[{"job_id":"JOB"}]}`},
+	"AddFavouriteTask": {verb: "view"}, "RemoverFavouriteTask": {verb: "view"},
+
 	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
 	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
 	"ShowJobRolePermission":        {verb: "view", query: "?job_id=JOB"},
@@ -86,6 +95,8 @@ var ofTenant = []string{
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
 	"CreateTemplates", "CreateTemplate", "DeleteTemplates", "DeleteTemplate", "ListTemplates", "ListCustomTemplate", "ShowTemplate", "ListOfficialTemplate",
 	"ListRecommendOfficialTemplate", "AddFavouriteCustomTemplate", "RemoverFavouriteCustomTemplate", "AddFavouriteOfficialTemplate", "RemoverFavouriteOfficialTemplate", // TestTemplates
+	"ListRecyclingJob", "RestoreRecyclingJobs", "DeleteRecyclingJobs", "ClearRecyclingJobs", "SetKeepTime", // TestRecycleBin
+	"ShowJobSystemParameters", "ShowDefaultBuildParameters", "ShowBuildParamsList", // TestParameters
 }
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.

@@ -121,7 +121,7 @@ func testJobs(t *testing.T, open Opener) {
 		change(timed.ID, func(j *build.Job) { j.Disabled = nil })
 		want("timed plain")
 		change(plain.ID, func(j *build.Job) { j.Config.Triggers = nil })
-		if _, err := s.DeleteJob(t.Context(), timed.ID, dev, start); err != nil {
+		if _, err := s.DeleteJobs(t.Context(), []build.JobID{timed.ID}, dev, start); err != nil {
 			t.Fatal(err)
 		}
 		want("")
@@ -138,7 +138,7 @@ func testJobs(t *testing.T, open Opener) {
 		wantKind(t, err, fault.NotFound)
 		_, err = s.ChangeJob(t.Context(), "none", dev, start, func(*build.Job) error { return nil })
 		wantKind(t, err, fault.NotFound)
-		_, err = s.DeleteJob(t.Context(), "none", dev, start)
+		_, err = s.DeleteJobs(t.Context(), []build.JobID{"none"}, dev, start)
 		wantKind(t, err, fault.NotFound)
 	})
 
@@ -162,7 +162,7 @@ func testJobs(t *testing.T, open Opener) {
 		elsewhere.ProjectID = "p2"
 		createJob(t, s, elsewhere)
 
-		if _, err := s.DeleteJob(t.Context(), first.ID, dev, start); err != nil {
+		if _, err := s.DeleteJobs(t.Context(), []build.JobID{first.ID}, dev, start); err != nil {
 			t.Fatal(err)
 		}
 		_, err = s.Job(t.Context(), first.ID)
@@ -224,7 +224,7 @@ func testJobs(t *testing.T, open Opener) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids, err := s.DeleteJob(t.Context(), job.ID, dev, start.Add(time.Second))
+		ids, err := s.DeleteJobs(t.Context(), []build.JobID{job.ID}, dev, start.Add(time.Second))
 		if diff := cmp.Diff([]build.RecordID{running.ID}, ids); err != nil || diff != "" {
 			t.Errorf("error %v, running builds (-want +got):\n%s", err, diff)
 		}
@@ -288,7 +288,8 @@ func testJobLists(t *testing.T, open Opener) {
 		{"an underscore is no wildcard", build.JobQuery{Search: "a_1"}, []string{"gamma_1"}, 1},
 		{"a percent sign is no wildcard", build.JobQuery{Search: "%"}, nil, 0},
 		{"creator", build.JobQuery{CreatorID: "u2"}, []string{"delta"}, 1},
-		{"group", build.JobQuery{GroupID: "g2"}, []string{"delta"}, 1},
+		{"one", build.JobQuery{ID: ids[3]}, []string{"delta"}, 1},
+		{"group", build.JobQuery{GroupIDs: []string{"g2", "g3"}}, []string{"delta"}, 1},
 		{"never built", build.JobQuery{Status: build.StatusNone}, []string{"delta"}, 1},
 		{"building", build.JobQuery{Status: build.StatusBuilding}, []string{"Beta"}, 1},
 		{"succeeded", build.JobQuery{Status: build.StatusBlue}, []string{"alpha"}, 1},

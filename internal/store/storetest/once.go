@@ -83,7 +83,7 @@ func testOnce(t *testing.T, open Opener) {
 		if record, earlier := startOnce(t, s, job.ID, "u1", "t1", "m"); record.Number != 1 || earlier != "" {
 			t.Errorf("build %d, earlier %q", record.Number, earlier)
 		}
-		if _, err := s.DeleteJob(t.Context(), job.ID, dev, start); err != nil {
+		if _, err := s.DeleteJobs(t.Context(), []build.JobID{job.ID}, dev, start); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err := s.StartBuildOnce(t.Context(), job.ID, "20220909", once, refuse)

@@ -14,6 +14,11 @@ type Opener func(t *testing.T) *store.Store
 // Run checks the contract.
 func Run(t *testing.T, open Opener) {
 	t.Run("jobs", func(t *testing.T) { t.Parallel(); testJobs(t, open) })
+	t.Run("favourites", func(t *testing.T) { t.Parallel(); testFavourites(t, open) })
+	t.Run("several jobs are deleted together", func(t *testing.T) { t.Parallel(); testDeleteJobs(t, open) })
+	t.Run("recycle bin", func(t *testing.T) { t.Parallel(); testBin(t, open) })
+	t.Run("versions", func(t *testing.T) { t.Parallel(); testVersions(t, open) })
+	t.Run("groups", func(t *testing.T) { t.Parallel(); testGroups(t, open) })
 	t.Run("records", func(t *testing.T) { t.Parallel(); testRecords(t, open) })
 	t.Run("artifacts", func(t *testing.T) { t.Parallel(); testArtifacts(t, open) })
 	t.Run("once", func(t *testing.T) { t.Parallel(); testOnce(t, open) })

@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"atelier/internal/build"
+)
+
+func (a *API) jobInfoOperations() []operation {
+	return []operation{
+		handle("ShowJobInfo", "GET /v1/job/{job_id}/info", current, "A build task: its last build, its health, what the caller may do.", a.showJobInfo),
+		handle("ShowJobPipelineInfo", "GET /v1/job/{job_id}/pipeline-info", current, "What a pipeline has to know of a build task.", a.showPipelineInfo),
+		handle("ListEndPoints", "GET /v1/job/{project_id}/nexus", current, "Private dependency repositories of a project.", a.listEndpoints),
+	}
+}
+
+type jobInfoAnswer struct {
+	ID             build.JobID          `json:"id"`
+	ProjectID      build.BuildProjectID `json:"project_id"` // which is the build project's here
+	JobName        string               `json:"job_name"`
+	CreateTime     *int64               `json:"create_time"`
+	LastTime       *int64               `json:"last_build_time"`
+	LastStatus     text                 `json:"last_build_status"`
+	Running        text                 `json:"running_status"`
+	BuildTime      string               `json:"build_time"`
+	ChargeTime     string               `json:"charge_time"`
+	HealthScore    int                  `json:"health_score"`
+	SourceCode     string               `json:"source_code"`
+	Disabled       bool                 `json:"disabled"`
+	Favorite       bool                 `json:"favorite"`
+	NewBuild       bool                 `json:"new_build"`
+	FollowsProject bool                 `json:"project_permission_switch"`
+	rightsAnswer
+	IsManager bool `json:"is_manager"`
+}
+
+func (a *API) showJobInfo(c call, in jobRequest) (any, error) {
+	job, err := a.Builds.JobSummary(c.ctx(), c.actor(), build.JobID(in.JobID))
+	if err != nil {
+		return nil, err
+	}
+	matrix, err := a.IAM.Matrix(c.ctx(), job.ID)
+	if err != nil {
+		return nil, err
+	}
+	answer := jobInfoAnswer{
+		ID: job.ID, ProjectID: job.BuildProjectID, JobName: job.Config.Name, CreateTime: epochMillis(job.CreatedAt), BuildTime: "0.00", ChargeTime: "0.00",
+		HealthScore: job.HealthScore, SourceCode: "codeci", Disabled: job.Disabled != nil, Favorite: job.Favourite, FollowsProject: !matrix.Own,
+		rightsAnswer: a.rights(c, job.Ref()), IsManager: a.Builds.Check(c.ctx(), c.actor(), job.Ref(), build.Manage) == nil,
+	}
+	if last := job.Last; last != nil {
+		status, _ := recordStatus(last.State)
+		answer.LastTime, answer.LastStatus, answer.Running = epochMillis(last.CreatedAt), text(strings.ToLower(status)), text(runningStatus(last.State))
+		answer.BuildTime = fmt.Sprintf("%.2f", last.RunTime(a.Now()).Minutes())
+	}
+	return wrap(answer), nil
+}
+
+type pipelineInfoRequest struct {
+	JobID    jobID `path:"job_id"`
+	All      flag  `query:"all"` // what it leaves out is not documented, so everything is always there
+	OnlyUsed flag  `query:"check_param_used"`
+}
+
+type pipelineInfoAnswer struct {
+	JobName      string            `json:"job_name"`
+	NamePattern  string            `json:"job_name_regex"`
+	NameMessage  string            `json:"job_name_massage"` // the vendor's spelling
+	Parameters   []parameterAnswer `json:"parameters"`
+	Sources      []sourceAnswer    `json:"scms"`
+	SourceCode   string            `json:"source_code"`
+	BuildProject string            `json:"build_project_id"`
+}
+
+func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (any, error) {
+	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
+	if err != nil {
+		return nil, err
+	}
+	config := presentConfig(job)
+	if in.OnlyUsed && job.Config.EffectiveKind() == build.Action { // what a build file uses is known at its commit only
+		used, err := encode([]any{config.Steps, config.Sources})
+		if err != nil {
+			return nil, err
+		}
+		config.Parameters = []parameterAnswer{}
+		for _, p := range job.Config.Parameters {
+			if p.Name() == build.BranchParameter || bytes.Contains(used, []byte(p.Name())) {
+				config.Parameters = append(config.Parameters, presentParameter(p))
+			}
+		}
+	}
+	return wrap(pipelineInfoAnswer{
+		JobName: config.Name, NamePattern: build.JobNamePattern, Parameters: config.Parameters, Sources: config.Sources, SourceCode: "codeci", BuildProject: string(job.BuildProjectID),
+		NameMessage: fmt.Sprintf("The name has 1 to %d letters, digits, hyphens or underscores.", build.MaxJobName),
+	}), nil
+}
+
+type listEndpointsRequest struct {
+	ProjectID projectID `path:"project_id"`
+	Limit     pageSize  `query:"limit" required:"true"`
+	Offset    pageIndex `query:"offset"`
+}
+
+type endpointsAnswer struct {
+	Endpoints []struct{} `json:"endpoints"`
+	Total     int        `json:"total"`
+}
+
+// listEndpoints answers that there are none: this service has no other way to reach private repositories than the operator's.
+func (a *API) listEndpoints(c call, in listEndpointsRequest) (any, error) {
+	err := a.Builds.Check(c.ctx(), c.actor(), build.JobRef{ProjectID: build.ProjectID(in.ProjectID)}, build.View)
+	return wrap(endpointsAnswer{Endpoints: []struct{}{}}), err
+}
