@@ -64,6 +64,7 @@ type userCommand struct {
 	Create   userCreate   `cmd:"" help:"Create a user."`
 	List     userList     `cmd:"" help:"List the users."`
 	Password userPassword `cmd:"" help:"Set a user's password. Its tokens end."`
+	Email    userEmail    `cmd:"" help:"Set where a user gets notices."`
 	Disable  userDisable  `cmd:"" help:"Keep a user out. Its tokens end."`
 	Enable   userEnable   `cmd:"" help:"Let a user in again."`
 	Delete   userDelete   `cmd:"" help:"Delete a user with its keys and roles."`
@@ -200,6 +201,18 @@ type userDisable struct {
 func (c *userDisable) Run(signals interrupts) error {
 	return c.doUser(signals, func(ctx context.Context, s *iam.Service, userID string) error {
 		return s.SetUserEnabled(ctx, userID, false)
+	})
+}
+
+type userEmail struct {
+	userFlags `embed:""`
+	Address   string `arg:"" help:"E-mail address; empty for none."`
+}
+
+// Run implements the command.
+func (c *userEmail) Run(signals interrupts) error {
+	return c.doUser(signals, func(ctx context.Context, s *iam.Service, userID string) error {
+		return s.SetEmail(ctx, userID, c.Address)
 	})
 }
 

@@ -238,6 +238,28 @@ func (s *Service) StepsOf(ctx context.Context, record Record) ([]Step, error) {
 	return s.Store.Steps(ctx, record.ID)
 }
 
+// LastSuccess returns the newest build of a repository in a project that succeeded, of those that the actor may view. Without any, it is a
+// fault.NoHistory error.
+func (s *Service) LastSuccess(ctx context.Context, actor Actor, project ProjectID, repository string) (Record, error) {
+	denied := s.Check(ctx, actor, JobRef{ProjectID: project}, View)
+	if denied != nil && !fault.Is(denied, fault.Forbidden) {
+		return Record{}, denied
+	}
+	viewing, err := s.Access.Viewing(ctx, actor, []ProjectID{project})
+	if err != nil {
+		return Record{}, err
+	}
+	record, err := s.Store.LastSuccess(ctx, viewing, repository)
+	switch {
+	case !fault.Is(err, fault.NotFound):
+		return record, err
+	case denied != nil:
+		return Record{}, denied
+	default:
+		return Record{}, fault.New(fault.NoHistory, "no build of the repository has succeeded")
+	}
+}
+
 // ScriptOf returns what a build was to do; empty for one that never began. The caller has got the record from this service.
 func (s *Service) ScriptOf(ctx context.Context, record Record) (string, error) {
 	return s.Store.Script(ctx, record.ID)

@@ -92,6 +92,9 @@ type Store interface {
 	// Reports returns the reports of a build and of its children, in the order in which they came.
 	Reports(ctx context.Context, id RecordID) ([]Report, error)
 
+	// LastSuccess returns the newest build of a repository that succeeded, of the jobs that a user may view; a fault.NotFound error when there
+	// is none.
+	LastSuccess(ctx context.Context, viewing Viewing, repository string) (Record, error)
 	// Repositories returns the names of the repositories that a job has built, in order, and that of its newest build.
 	Repositories(ctx context.Context, id JobID) (latest string, names []string, err error)
 	// RepositoryBranches returns the branches that a job has built of a repository, in order.

@@ -18,6 +18,7 @@ import (
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
+	"atelier/internal/notice"
 	"atelier/internal/template"
 )
 
@@ -29,6 +30,7 @@ type Parts struct {
 	Artifacts *artifact.Store
 	Keystore  *keystore.Service
 	Templates *template.Service
+	Notices   *notice.Service
 	Epoch     func(context.Context) (int64, error) // moves on when what is cached may be wrong
 	Log       *slog.Logger
 	Zone      *time.Location // of the times that clients give and read without one
@@ -75,7 +77,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
-		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.noticeOperations(), a.iamOperations(),
 		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(), a.jobInfoOperations(), a.parameterOperations(),
 	)
 }

@@ -19,6 +19,7 @@ import (
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
+	"atelier/internal/notice"
 	"atelier/internal/plan"
 	"atelier/internal/secret"
 	"atelier/internal/source"
@@ -89,6 +90,7 @@ func newFixture(tb testing.TB) *fixture {
 		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db),
 		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now},
 		Templates: &template.Service{Store: db, Checker: builds, Users: users, Repositories: git, Now: time.Now},
+		Notices:   &notice.Service{Store: db, Tasks: builds, Sealer: sealer, Sender: &notice.Sender{Robots: notice.NewRobots(nil), Now: time.Now}, Now: time.Now},
 		Epoch:     db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
 	}}
 	f.Handler = New(f.Parts)

@@ -11,6 +11,7 @@ func (a *API) historyOperations() []operation {
 	return []operation{
 		handle("ShowListHistory", "GET /v3/jobs/{job_id}/history", outdated, "Builds of a task in the last days.", a.showListHistory),
 		handle("ShowListPeriodHistory", "GET /v3/jobs/{job_id}/period-history", outdated, "Builds of a task between two days.", a.showPeriodHistory),
+		handle("ShowLastHistory", "GET /v3/jobs/{project_id}/last-history", outdated, "The newest build of a repository in a project that succeeded.", a.showLastHistory),
 		handle("ShowJobSuccessRatio", "GET /v3/jobs/{job_id}/success-ratio", outdated, "Share of a task's builds between two days that succeeded.", a.showSuccessRatio),
 		handle("ShowHistoryDetails", "GET /v3/jobs/{job_id}/{build_number}/history-details", outdated, "Steps and parameters of one build.", a.showHistoryDetails),
 	}

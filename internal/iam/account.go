@@ -25,6 +25,7 @@ type User struct {
 	Name          string
 	Administrator bool // of the domain: holds every right in all its projects
 	Enabled       bool
+	Email         string // for notices; empty when it has none
 	CreatedAt     time.Time
 }
 

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"net/mail"
 	"slices"
 
 	"atelier/internal/build"
@@ -170,6 +171,29 @@ func (s *Service) SetPassword(ctx context.Context, userID, password string) erro
 		a.Generation++
 		return nil
 	})
+}
+
+// SetEmail says where a user gets notices; nowhere when the address is empty.
+func (s *Service) SetEmail(ctx context.Context, userID, address string) error {
+	if address != "" {
+		parsed, err := mail.ParseAddress(address)
+		if err != nil || parsed.Address != address || len(address) > 254 {
+			return fault.Field("email", "must be an address such as dev@example.org, found %.80q", address)
+		}
+	}
+	return s.Store.ChangeUser(ctx, userID, func(a *Account) error {
+		a.Email = address
+		return nil
+	})
+}
+
+// Mailbox returns the e-mail address of a user; empty when it has none, is disabled or gone.
+func (s *Service) Mailbox(ctx context.Context, userID string) (string, error) {
+	user, err := s.User(ctx, UserRef{ID: userID})
+	if fault.Is(err, fault.NotFound) || err == nil && !user.Enabled {
+		return "", nil
+	}
+	return user.Email, err
 }
 
 // SetUserEnabled lets a user in or keeps it out. Tokens and temporary keys of a user that was kept out do not come back.

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,7 @@ import (
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
+	"atelier/internal/notice"
 	"atelier/internal/plan"
 	"atelier/internal/purge"
 	"atelier/internal/secret"
@@ -54,18 +56,21 @@ type Config struct {
 	TLSKey        string
 	TLSSelfSigned bool // make a certificate in DataDir
 
-	FileRepositories []string          // directories below which file:// repositories may be built
-	Slots            int               // builds at a time; 0 for the engine's default
-	Classes          []string          // of builds that this server runs; all when empty
-	Limits           build.Limits      // on builds at a time, over all servers
-	Containers       *container.Config // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
-	QueueTimeout     time.Duration     // of a build that waits for an executor
-	BuildTimeout     time.Duration     // of a task that has none
-	MaxBuildTimeout  time.Duration     // that a task may ask for
-	LogLimit         int64             // of one build, in bytes; 0 for none
-	CacheLimit       int64             // of all caches together, in bytes; 0 for no caches
-	Zone             *time.Location    // of daily numbers and of times without a zone
-	Drain            time.Duration     // how long running builds may go on when the server is stopped
+	FileRepositories []string           // directories below which file:// repositories may be built
+	Slots            int                // builds at a time; 0 for the engine's default
+	Classes          []string           // of builds that this server runs; all when empty
+	Limits           build.Limits       // on builds at a time, over all servers
+	Containers       *container.Config  // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
+	QueueTimeout     time.Duration      // of a build that waits for an executor
+	BuildTimeout     time.Duration      // of a task that has none
+	MaxBuildTimeout  time.Duration      // that a task may ask for
+	LogLimit         int64              // of one build, in bytes; 0 for none
+	CacheLimit       int64              // of all caches together, in bytes; 0 for no caches
+	Mail             *notice.MailServer // for notices; nil when there is none
+	NoticeNetworks   []netip.Prefix     // private ones that notices may be sent to
+	NoticePauses     []time.Duration    // before the second and the third try; default 10 s and a minute
+	Zone             *time.Location     // of daily numbers and of times without a zone
+	Drain            time.Duration      // how long running builds may go on when the server is stopped
 
 	Log *slog.Logger
 }
@@ -80,6 +85,7 @@ type Server struct {
 	iam     *iam.Service
 	engine  *engine.Engine
 	timers  *trigger.Runner
+	notices *notice.Sender
 	purger  *purge.Purger
 	runner  runner
 	http    *http.Server
@@ -155,10 +161,15 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now}
+	s.notices = &notice.Sender{
+		Store: s.store, Sealer: parts.Sealer, People: s.iam, Mail: c.Mail, Robots: notice.NewRobots(c.NoticeNetworks), Zone: c.Zone, Log: c.Log,
+		Now: time.Now, Wake: s.store.NoticeStored(), Pauses: c.NoticePauses,
+	}
+	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: time.Now}
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Notices: notices, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -286,6 +297,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.swept.Go(func() { s.sweepUntil(sweeping) })
 	s.swept.Go(func() { s.compressUntil(sweeping) })
 	s.swept.Go(func() { s.timers.Run(sweeping) })
+	s.swept.Go(func() { s.notices.Run(sweeping) })
 	s.swept.Go(func() { s.purger.Run(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil

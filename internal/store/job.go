@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/notice"
 )
 
 const jobColumns = `jobs.id, jobs.build_project_id, jobs.project_id, jobs.domain_id, jobs.version, jobs.config, jobs.group_id, jobs.creator_id,
@@ -178,7 +180,7 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 		if job, err = s.lockJob(ctx, t, id); err != nil {
 			return err
 		}
-		before := encodeConfig(job.Config)
+		before, wasDisabled := encodeConfig(job.Config), job.Disabled != nil
 		if err := change(&job); err != nil {
 			return err
 		}
@@ -187,6 +189,14 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 			job.Version++
 			job.UpdatedAt = at
 			if err := insertVersion(ctx, t, job, config, by, at); err != nil {
+				return err
+			}
+			if err := tellOfJob(ctx, t, id, notice.Updated, by, at, strconv.Itoa(job.Version)); err != nil {
+				return err
+			}
+		}
+		if job.Disabled != nil && !wasDisabled {
+			if err := tellOfJob(ctx, t, id, notice.Disabled, by, at, strconv.FormatInt(millis(at), 10)); err != nil {
 				return err
 			}
 		}
@@ -223,6 +233,9 @@ func deleteJob(ctx context.Context, t *tx, id build.JobID, by build.Actor, at ti
 	}
 	if n == 0 {
 		return nil, fault.New(fault.NotFound, "task %s does not exist", id)
+	}
+	if err := tellOfJob(ctx, t, id, notice.Deleted, by, at, strconv.FormatInt(millis(at), 10)); err != nil {
+		return nil, err
 	}
 	if _, err := t.exec(ctx, `UPDATE records SET state = 'aborted', finished_at = ?, stop_requested_at = ?, stop_requested_by = ?
 		WHERE job_id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id)); err != nil {

@@ -174,7 +174,10 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 			}
 		}
 		if p.End != nil {
-			return end(ctx, t, id, fence, *p.End)
+			if err := end(ctx, t, id, fence, *p.End); err != nil {
+				return err
+			}
+			return tellOfBuild(ctx, t, id, *p.End)
 		}
 		return nil
 	})

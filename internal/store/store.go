@@ -24,6 +24,7 @@ type Store struct {
 	writer  *pool         // the same as reader where the database has many writers
 	turn    chan struct{} // holds one token where only one transaction may write at a time; nil otherwise
 	epoch   epochCache
+	noticed chan struct{} // holds one token when notices were stored
 }
 
 // Open opens the database at url, makes or updates its schema, and returns it. The url is
@@ -42,7 +43,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Store{dialect: d, reader: newPool(reader, d)}
+	s := &Store{dialect: d, reader: newPool(reader, d), noticed: make(chan struct{}, 1)}
 	if writer == reader {
 		s.writer = s.reader
 	} else {
@@ -163,8 +164,9 @@ func (r explainedRow) Scan(dest ...any) error { return r.dialect.explain(r.row.S
 
 // tx is a transaction that writes.
 type tx struct {
-	sql  *sql.Tx
-	pool *pool
+	sql     *sql.Tx
+	pool    *pool
+	noticed bool // notices were stored
 }
 
 func (t *tx) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
@@ -242,10 +244,18 @@ func (s *Store) writeOnce(ctx context.Context, do func(t *tx) error) error {
 		return s.dialect.explain(err)
 	}
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
-	if err := do(&tx{sql: sqlTx, pool: s.writer}); err != nil {
+	t := &tx{sql: sqlTx, pool: s.writer}
+	if err := do(t); err != nil {
 		return err
 	}
-	return s.dialect.explain(sqlTx.Commit())
+	err = s.dialect.explain(sqlTx.Commit())
+	if err == nil && t.noticed {
+		select {
+		case s.noticed <- struct{}{}:
+		default: // whoever listens is about to look
+		}
+	}
+	return err
 }
 
 // millis returns a time as it is stored: milliseconds since 1970, 0 for the zero time.

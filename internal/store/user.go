@@ -13,7 +13,7 @@ import (
 var _ iam.Store = (*Store)(nil)
 
 const (
-	userColumns    = `users.id, users.domain_id, users.name, users.administrator, users.enabled, users.created_at`
+	userColumns    = `users.id, users.domain_id, users.name, users.administrator, users.enabled, users.email, users.created_at`
 	accountColumns = userColumns + `, users.password_hash, users.generation, domains.name, domains.created_at`
 	accountJoin    = ` JOIN domains ON domains.id = users.domain_id`
 )
@@ -26,7 +26,7 @@ type userRow struct {
 
 func (r *userRow) dest() []any {
 	u := &r.user
-	return []any{&u.ID, &u.DomainID, &u.Name, &u.Administrator, &u.Enabled, &r.created}
+	return []any{&u.ID, &u.DomainID, &u.Name, &u.Administrator, &u.Enabled, &u.Email, &r.created}
 }
 
 func (r *userRow) value() iam.User {
@@ -118,8 +118,8 @@ func (s *Store) CreateUser(ctx context.Context, account iam.Account) error {
 }
 
 func (s *Store) insertUser(ctx context.Context, t *tx, a iam.Account) error {
-	_, err := t.exec(ctx, `INSERT INTO users (id, domain_id, name, password_hash, administrator, enabled, generation, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, a.ID, a.DomainID, a.Name, a.PasswordHash, a.Administrator, a.Enabled, a.Generation, millis(a.CreatedAt))
+	_, err := t.exec(ctx, `INSERT INTO users (id, domain_id, name, password_hash, administrator, enabled, generation, email, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, a.ID, a.DomainID, a.Name, a.PasswordHash, a.Administrator, a.Enabled, a.Generation, a.Email, millis(a.CreatedAt))
 	return s.taken(err, "another user of the domain is called %q", a.Name)
 }
 
@@ -182,8 +182,8 @@ func (s *Store) ChangeUser(ctx context.Context, id string, change func(*iam.Acco
 		if err := change(&a); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `UPDATE users SET password_hash = ?, administrator = ?, enabled = ?, generation = ? WHERE id = ?`,
-			a.PasswordHash, a.Administrator, a.Enabled, a.Generation, id)
+		_, err := t.exec(ctx, `UPDATE users SET password_hash = ?, administrator = ?, enabled = ?, generation = ?, email = ? WHERE id = ?`,
+			a.PasswordHash, a.Administrator, a.Enabled, a.Generation, a.Email, id)
 		return err
 	})
 }

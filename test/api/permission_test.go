@@ -56,6 +56,11 @@ var accesses = map[string]access{
 	"DownloadTaskLog": {verb: "view", query: "?task_name=stage1"}, "DownloadRealTimeLog": {verb: "view"}, "DownloadBuildRealTimeLog": {verb: "view"}, "FollowLogEvents": {verb: "view"},
 	"ShowOutputInfo": {verb: "view"}, "DownloadArtifact": {verb: "view"},
 
+	"ListNotice": {verb: "view"}, "ShowJobNoticeConfigInfo": {verb: "view"}, "DisableNotice": {verb: "edit", query: "?notice_type=message"},
+	"UpdateNotice":       {verb: "edit", body: `{"notice_type":"MESSAGE","enabled_event_type_names":[]}`},
+	"UpdateNewNoticeNew": {verb: "edit", body: `{"notice_type":"MESSAGE","enabled_event_type_names":[]}`},
+	"CheckWebhookUrl":    {verb: "edit", body: `{"job_id":"JOB","notice_type":"WECOM","webhook_url":"https://example.org"}`},
+
 	"ShowYamlTemplate":     {verb: "view"},
 	"SaveTemplateUsedInfo": {verb: "edit", body: `{"job_id":"JOB","template_id":"TEMPLATE"}`},
 
@@ -90,7 +95,9 @@ var ofTenant = []string{
 	"ListJob", // below
 	"ShowSummaryBuildJobInfo", "ShowRelatedProject", "ListRelatedProjectInfo", "ShowDomainStatus", "ShowDomainsStatuses", "ShowUserChargeType", "ShowPackageSpecCountDown",
 	"CheckJobCountIsTopLimit", "CheckJobInternal", "ShowImageTemplateList", "ShowDockerfileTemplate", // TestTenant
-	"ListBriefRecord", // TestBriefRecords
+	"ListBriefRecord",             // TestBriefRecords
+	"ShowLastHistory",             // TestLastHistory
+	"ListMessages", "ReadMessage", // TestNotices
 	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
 	"CreateTemplates", "CreateTemplate", "DeleteTemplates", "DeleteTemplate", "ListTemplates", "ListCustomTemplate", "ShowTemplate", "ListOfficialTemplate",

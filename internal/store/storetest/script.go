@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 )
 
 func testScripts(t *testing.T, open Opener) {
@@ -33,6 +34,13 @@ func testScripts(t *testing.T, open Opener) {
 	if score, err := s.HealthScore(t.Context(), job.ID); err != nil || score != 50 {
 		t.Errorf("health %d, %v", score, err)
 	}
+	repo := first.Repo.Name
+	last, err := s.LastSuccess(t.Context(), build.Viewing{Everything: []build.ProjectID{job.ProjectID}}, repo)
+	if err != nil || last.ID != first.ID {
+		t.Errorf("the last success of %q: %d, %v", repo, last.Number, err)
+	}
+	_, err = s.LastSuccess(t.Context(), build.Viewing{Everything: []build.ProjectID{job.ProjectID}}, "another")
+	wantKind(t, err, fault.NotFound)
 	sum, err := s.TenantSummary(t.Context(), "d1")
 	wantEqual(t, "the tenant", sum, build.TenantSummary{Jobs: 1, Builds: 3, SuccessRatio: 50}, err)
 	sum, err = s.TenantSummary(t.Context(), "d2")

@@ -31,6 +31,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("scripts", func(t *testing.T) { t.Parallel(); testScripts(t, open) })
 	t.Run("reports", func(t *testing.T) { t.Parallel(); testReports(t, open) })
 	t.Run("trends", func(t *testing.T) { t.Parallel(); testTrends(t, open) })
+	t.Run("notices", func(t *testing.T) { t.Parallel(); testNotices(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
 

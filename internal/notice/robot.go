@@ -1,0 +1,142 @@
+package notice
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Robots sends messages to the web addresses of chat services.
+type Robots struct{ client *http.Client }
+
+// NewRobots returns a sender. Addresses of private networks and of this machine are refused, also where a name or a redirection leads to
+// them, unless they are in one of the allowed networks.
+func NewRobots(allowed []netip.Prefix) *Robots {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		ip, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		return checkIP(ip.Addr().Unmap(), allowed)
+	}}
+	return &Robots{&http.Client{
+		Timeout:       15 * time.Second,
+		Transport:     &http.Transport{DialContext: dialer.DialContext, Proxy: nil, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+var errPrivate = errors.New("it leads to a private network; the operator can allow that with --notice-networks")
+
+func checkIP(ip netip.Addr, allowed []netip.Prefix) error {
+	if slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+		return nil
+	}
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
+		return errPrivate
+	}
+	return nil
+}
+
+// maxAnswer is how much of a robot's answer is read.
+const maxAnswer = 64 << 10
+
+// send sends a message in the form of the channel. The error says nothing of the address, which holds a key.
+func (r *Robots) send(ctx context.Context, channel Channel, c Config, text string, now time.Time) error {
+	address, body := message(channel, c, text, now)
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(data))
+	if err != nil {
+		return errors.New("the address is not well-formed")
+	}
+	request.Header.Set("Content-Type", "application/json; charset=utf-8")
+	response, err := r.client.Do(request)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // without the address
+		}
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return errors.New("the answer broke off")
+	}
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("the answer was %s", response.Status)
+	}
+	return refused(answer)
+}
+
+// refused reports what a chat service says in an answer that looks like a success: a number that is not 0.
+func refused(answer []byte) error {
+	var said struct {
+		ErrCode int    `json:"errcode"` // DingTalk, WeCom
+		ErrMsg  string `json:"errmsg"`
+		Code    int    `json:"code"` // Feishu
+		Msg     string `json:"msg"`
+	}
+	if json.Unmarshal(answer, &said) != nil {
+		return nil //nolint:nilerr // a robot of somebody's own may say anything
+	}
+	if said.ErrCode != 0 || said.Code != 0 {
+		return fmt.Errorf("the chat service refused it: %d %.200s", said.ErrCode+said.Code, said.ErrMsg+said.Msg)
+	}
+	return nil
+}
+
+// message is what a channel's robots take, and where it goes.
+func message(channel Channel, c Config, text string, now time.Time) (address string, body any) {
+	switch channel {
+	case DingTalk:
+		return signedDingTalk(c, now), map[string]any{"msgtype": "text", "text": map[string]string{"content": text}}
+	case Feishu:
+		body := map[string]any{"msg_type": "text", "content": map[string]string{"text": text}}
+		if c.Secret != "" {
+			stamp := strconv.FormatInt(now.Unix(), 10)
+			body["timestamp"] = stamp
+			// Feishu's signature is that of nothing, with the time and the key as the key.
+			body["sign"] = sign(stamp+"\n"+c.Secret, "")
+		}
+		return c.Webhook, body
+	default:
+		return c.Webhook, map[string]any{"msgtype": "text", "text": map[string]string{"content": text}}
+	}
+}
+
+// signedDingTalk adds time and signature to a robot's address, if it has a key.
+func signedDingTalk(c Config, now time.Time) string {
+	u, err := url.Parse(c.Webhook)
+	if err != nil || c.Secret == "" {
+		return c.Webhook
+	}
+	stamp := strconv.FormatInt(now.UnixMilli(), 10)
+	q := u.Query()
+	q.Set("timestamp", stamp)
+	q.Set("sign", sign(c.Secret, stamp+"\n"+c.Secret))
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func sign(key, text string) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}

@@ -1,0 +1,380 @@
+package api_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/google/go-cmp/cmp"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
+
+	"atelier/internal/notice"
+	"atelier/internal/server"
+	"atelier/internal/server/servertest"
+)
+
+// mailbox is a mail server that keeps what it gets.
+type mailbox struct {
+	mail chan string
+	from string
+}
+
+func (b *mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &letter{box: b}, nil }
+
+type letter struct {
+	box *mailbox
+	to  []string
+}
+
+func (l *letter) Mail(from string, _ *smtp.MailOptions) error {
+	if from != l.box.from {
+		return errors.New("who is that?")
+	}
+	return nil
+}
+
+func (l *letter) Rcpt(to string, _ *smtp.RcptOptions) error {
+	l.to = append(l.to, to)
+	return nil
+}
+
+func (l *letter) Data(r io.Reader) error {
+	text, err := io.ReadAll(r)
+	l.box.mail <- "to " + strings.Join(l.to, " ") + "\n" + string(text)
+	return err
+}
+
+func (l *letter) Reset()        {}
+func (l *letter) Logout() error { return nil }
+
+// mailServer starts a mail server, and returns what a server is told of it.
+func mailServer(t *testing.T) (*mailbox, *notice.MailServer) {
+	t.Helper()
+	box := &mailbox{mail: make(chan string, 100), from: "atelier@example.org"}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := smtp.NewServer(box)
+	go func() { _ = s.Serve(listener) }()
+	t.Cleanup(func() { _ = s.Close() })
+	return box, &notice.MailServer{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, From: box.from, TLS: notice.NoTLS}
+}
+
+// robot is a chat service's address. It answers with the statuses that it is given, then with success, and keeps what it gets.
+type robot struct {
+	*httptest.Server
+	got chan request
+
+	mu       sync.Mutex
+	statuses []int
+}
+
+type request struct {
+	path  string
+	query map[string][]string
+	body  map[string]any
+}
+
+func newRobot(t *testing.T, statuses ...int) *robot {
+	t.Helper()
+	r := &robot{got: make(chan request, 100), statuses: statuses}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		in := request{path: q.URL.Path, query: q.URL.Query()}
+		_ = json.NewDecoder(q.Body).Decode(&in.body)
+		r.mu.Lock()
+		if len(r.statuses) > 0 {
+			w.WriteHeader(r.statuses[0])
+			r.statuses = r.statuses[1:]
+		}
+		r.mu.Unlock()
+		r.got <- in
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func receive[T any](t *testing.T, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(time.Minute):
+		t.Fatalf("%s does not come", what)
+		panic("unreachable")
+	}
+}
+
+func mac(key, text string) string {
+	m := hmac.New(sha256.New, []byte(key))
+	m.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(m.Sum(nil))
+}
+
+// notify says over which channel what is told of a task.
+func notify(t *testing.T, s *servertest.Server, job, channel, config string, events ...string) {
+	t.Helper()
+	body := &model.UpdateNoticeRequestBody{NoticeType: channel, EnabledEventTypeNames: events, SendSwitch: new("true")}
+	if config != "" {
+		body.ParamConfig = &config
+	}
+	if r := ok(t, s.Client(s.Developer).UpdateNewNoticeNew, &model.UpdateNewNoticeNewRequest{JobId: job, Body: body}); *r.Result != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func startNotifying(t *testing.T, mail *notice.MailServer) *servertest.Server {
+	return servertest.Start(t, func(c *server.Config) {
+		c.Mail, c.NoticeNetworks = mail, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.NoticePauses = []time.Duration{time.Millisecond, 2 * time.Millisecond}
+	})
+}
+
+// TestNotices has every channel tell of every event.
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	box, mail := mailServer(t)
+	s := startNotifying(t, mail)
+	c := s.Client(s.Developer)
+	const key = "dont-show-this-key"
+	ding, feishu, wecom := newRobot(t), newRobot(t), newRobot(t)
+	task := shell(s, "demo", "echo $TOKEN; exit $CODE")
+	task.Parameters = &[]model.CreateBuildJobParameter{parameter("CODE", "0", "staticVar", "true"), parameter("TOKEN", "dont-show-this-value", "sensitiveVar", "true")}
+	job := create(t, c, task)
+	if err := s.IAM().SetEmail(t.Context(), s.Developer.ID, "dev@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	notify(t, s, job, "mail", "", "buildJobSuccess", "buildJobFail")
+	notify(t, s, job, "DING_TALK", fmt.Sprintf(`{"webhook": "%s/robot?access_token=dont-show-this-token", "secret": %q}`, ding.URL, key), "buildJobSuccess", "deleteJob")
+	notify(t, s, job, "FEISHU", fmt.Sprintf(`{"webhook_url": "%s/hook/dont-show-this-token", "sign": %q}`, feishu.URL, key), "buildJobFail", "forbiddenJob")
+	notify(t, s, job, "WECOM", fmt.Sprintf(`{"url": "%s/send"}`, wecom.URL), "updateConfigJob")
+	notify(t, s, job, "MESSAGE", "", "buildJobSuccess", "buildJobFail", "deleteJob", "forbiddenJob", "updateConfigJob")
+
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	const success = "Build 1 of demo succeeded"
+	if letter := receive(t, box.mail, "the mail"); !strings.HasPrefix(letter, "to dev@example.org\n") || !strings.Contains(letter, "Subject: "+success) || !strings.Contains(letter, "Started by dev, over at ") {
+		t.Errorf("the mail is\n%s", letter)
+	}
+	got := receive(t, ding.got, "the message to DingTalk")
+	stamp := got.query["timestamp"][0]
+	if at, err := strconv.ParseInt(stamp, 10, 64); err != nil || time.Since(time.UnixMilli(at)).Abs() > time.Hour || got.query["sign"][0] != mac(key, stamp+"\n"+key) ||
+		got.query["access_token"][0] != "dont-show-this-token" || got.body["msgtype"] != "text" || !strings.Contains(fmt.Sprint(got.body["text"]), success) {
+		t.Errorf("DingTalk got %+v: %v", got, err)
+	}
+	run(t, c, &model.RunJobRequestBody{JobId: job, Parameter: &[]model.ParameterItem{{Name: "CODE", Value: "3"}}})
+	got = receive(t, feishu.got, "the message to Feishu")
+	if stamp := fmt.Sprint(got.body["timestamp"]); got.path != "/hook/dont-show-this-token" || got.body["sign"] != mac(stamp+"\n"+key, "") || got.body["msg_type"] != "text" ||
+		!strings.Contains(fmt.Sprint(got.body["content"]), `Build 2 of demo failed`) || !strings.Contains(fmt.Sprint(got.body["content"]), `Step "Run" failed with exit code 3.`) {
+		t.Errorf("Feishu got %+v", got)
+	}
+	receive(t, box.mail, "the second mail")
+	ok(t, c.UpdateNewJob, &model.UpdateNewJobRequest{Body: &model.UpdateBuildJobRequestBody{
+		JobId: job, ProjectId: s.Project, JobName: "renamed", Arch: servertest.Arch, Steps: []model.UpdateBuildJobSteps{},
+	}})
+	if got := receive(t, wecom.got, "the message to WeCom"); !strings.Contains(fmt.Sprint(got.body["text"]), "Build task renamed was changed by dev at ") {
+		t.Errorf("WeCom got %+v", got)
+	}
+	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
+	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}}) // which changes nothing
+	if got := receive(t, feishu.got, "the second message to Feishu"); !strings.Contains(fmt.Sprint(got.body["content"]), "was disabled by dev") {
+		t.Errorf("Feishu got %+v", got)
+	}
+	testNoticeSettings(t, s, job)
+	ok(t, c.DeleteTheJob, &model.DeleteTheJobRequest{JobId: job})
+	if got := receive(t, ding.got, "the last message to DingTalk"); !strings.Contains(fmt.Sprint(got.body["text"]), "was deleted by dev") {
+		t.Errorf("DingTalk got %+v", got)
+	}
+	testMessages(t, s)
+	testSealed(t, s, "dont-show-this")
+	if n := len(box.mail) + len(ding.got) + len(feishu.got) + len(wecom.got); n > 0 {
+		t.Errorf("%d notices more than there ought to be", n)
+	}
+}
+
+// testNoticeSettings reads the settings that TestNotices has made, and switches one channel off.
+func testNoticeSettings(t *testing.T, s *servertest.Server, job string) {
+	c := s.Client(s.Developer)
+	read := func(items []model.QueryJobNoticeItems) map[string]string {
+		out := make(map[string]string)
+		for _, i := range items {
+			if len(i.EnableMap) != 5 {
+				t.Errorf("%s has the events %v", *i.NoticeType, i.EnableMap)
+			}
+			config := ""
+			if i.ParamConfig != nil {
+				config = *i.ParamConfig
+			}
+			out[*i.NoticeType] = fmt.Sprintf("%t %t %s", i.EnableMap["buildJobSuccess"], i.EnableMap["deleteJob"], config)
+		}
+		return out
+	}
+	want := map[string]string{"MESSAGE": "true true ", "MAIL": "true false ", "WECOM": "false false ******", "DING_TALK": "true true ******", "FEISHU": "false false ******"}
+	if diff := cmp.Diff(want, read(*ok(t, c.ListNotice, &model.ListNoticeRequest{JobId: job}).Result)); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	ok(t, c.DisableNotice, &model.DisableNoticeRequest{JobId: job, NoticeType: "mail"})
+	ok(t, c.UpdateNotice, &model.UpdateNoticeRequest{JobId: job, Body: &model.UpdateNoticeRequestBody{NoticeType: "ding_talk", EnabledEventTypeNames: []string{"deleteJob"}, ParamConfig: new("******")}})
+	want["MAIL"], want["DING_TALK"] = "false false ", "false true ******"
+	if diff := cmp.Diff(want, read(*ok(t, c.ShowJobNoticeConfigInfo, &model.ShowJobNoticeConfigInfoRequest{JobId: job}).Result)); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+}
+
+// testMessages reads the system messages that TestNotices has caused.
+func testMessages(t *testing.T, s *servertest.Server) {
+	type page struct {
+		Result struct {
+			Messages []struct {
+				ID       string
+				Title    string
+				ReadTime *string `json:"read_time"`
+			}
+			Total, Unread int
+		}
+	}
+	var all page
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); all.Result.Total < 5; {
+		all = decoded[page](t, s.Call(s.Developer, "GET", "/v1/messages?page_size=100", "").Body)
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("there are only %+v", all.Result)
+		}
+	}
+	titles := make(map[string]bool)
+	for _, m := range all.Result.Messages {
+		titles[m.Title] = true
+	}
+	want := map[string]bool{"Build 1 of demo succeeded": true, "Build 2 of demo failed": true, "Build task renamed was changed": true, "Build task renamed was disabled": true, "Build task renamed was deleted": true}
+	if diff := cmp.Diff(want, titles); diff != "" || all.Result.Unread != 5 {
+		t.Errorf("%d unread; messages (-want +got):\n%s", all.Result.Unread, diff)
+	}
+	id := all.Result.Messages[0].ID
+	if a := s.Call(s.Developer, "POST", "/v1/messages/"+id+"/read", ""); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if after := decoded[page](t, s.Call(s.Developer, "GET", "/v1/messages?page_size=1", "").Body); after.Result.Unread != 4 || len(after.Result.Messages) != 1 || after.Result.Messages[0].ReadTime == nil {
+		t.Errorf("after one was read: %+v", after.Result)
+	}
+	checkProblem(t, s, s.Call(s.NewUser("stranger"), "POST", "/v1/messages/"+id+"/read", ""), 404, "DEVCB.00031006", "does not exist")
+	checkProblem(t, s, s.Call(s.Developer, "GET", "/v1/messages?page_no=0", ""), 400, "CB.00060200", "page_no: must be a whole number from 1")
+}
+
+// TestNoticeTries: a robot that fails twice gets the notice all the same; one that fails for good gets it three times.
+func TestNoticeTries(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	slow, dead := newRobot(t, 500, 503), newRobot(t, 500, 500, 500, 500, 500)
+	job := create(t, c, shell(s, "demo", "true"))
+	notify(t, s, job, "WECOM", fmt.Sprintf(`{"webhook": %q}`, slow.URL), "buildJobSuccess")
+	notify(t, s, job, "FEISHU", fmt.Sprintf(`{"webhook": %q}`, dead.URL), "buildJobSuccess")
+	notify(t, s, job, "MAIL", "", "buildJobSuccess") // there is no mail server, which keeps nothing else
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	for i := range 3 {
+		receive(t, slow.got, fmt.Sprintf("try %d", i+1))
+		receive(t, dead.got, fmt.Sprintf("try %d of the dead one", i+1))
+	}
+	run(t, c, &model.RunJobRequestBody{JobId: job}) // whose notices come after all tries of the first
+	if got := receive(t, slow.got, "the second build"); !strings.Contains(fmt.Sprint(got.body), "Build 2") {
+		t.Errorf("a fourth try: %+v", got)
+	}
+	if got := receive(t, dead.got, "the second build, at the dead one"); !strings.Contains(fmt.Sprint(got.body), "Build 2") {
+		t.Errorf("a fourth try at the dead one: %+v", got)
+	}
+}
+
+// TestNoticeAfterRestart: what was not sent when the server stopped is sent when it is back.
+func TestNoticeAfterRestart(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	stuck, release := make(chan struct{}, 10), make(chan struct{})
+	robot := newRobot(t)
+	handler := robot.Config.Handler
+	robot.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+			handler.ServeHTTP(w, r)
+		default:
+			_, _ = io.Copy(io.Discard, r.Body) // or nobody would notice that the client has gone
+			stuck <- struct{}{}
+			<-r.Context().Done() // the server gives up when it stops
+		}
+	})
+	job := create(t, c, shell(s, "demo", "true"))
+	notify(t, s, job, "WECOM", fmt.Sprintf(`{"webhook": %q}`, robot.URL), "buildJobSuccess")
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	receive(t, stuck, "the first try")
+	s.Stop()
+	close(release)
+	s.Restart()
+	if got := receive(t, robot.got, "the notice"); !strings.Contains(fmt.Sprint(got.body), "Build 1 of demo succeeded") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestWebhooks tries addresses of robots.
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "demo", "true"))
+	robot, redirecting := newRobot(t), newRobot(t, 302)
+	check := func(channel, address string) *model.CheckWebhookUrlRequest {
+		return &model.CheckWebhookUrlRequest{Body: &model.CheckWebhookUrlRequestBody{JobId: job, NoticeType: channel, WebhookUrl: address}}
+	}
+	ok(t, c.CheckWebhookUrl, check("DING_TALK", robot.URL+"/robot?access_token=x"))
+	if got := receive(t, robot.got, "the message"); !strings.Contains(fmt.Sprint(got.body["text"]), "dev tries the notices of build task demo") {
+		t.Errorf("%+v", got)
+	}
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"errcode": 310000, "errmsg": "keywords not in content"}`)
+	}))
+	t.Cleanup(refusing.Close)
+	for address, words := range map[string]string{
+		"":                        "webhook_url: has no address",
+		"ftp://example.org/a":     "must begin with https:// or http://",
+		"https://u:p@example.org": "must not hold a user name",
+		"https://":                "not a well-formed URL",
+		"http://[::1]:9/a":        "leads to a private network",
+		"http://169.254.169.254/": "leads to a private network",
+		"http://10.0.0.1/":        "leads to a private network",
+		redirecting.URL:           "the answer was 302",
+		refusing.URL:              "the chat service refused it: 310000 keywords not in content",
+	} {
+		refused(t, c.CheckWebhookUrl, check("WECOM", address), 400, "CB.00060200", words)
+	}
+	refused(t, c.CheckWebhookUrl, check("MAIL", robot.URL), 400, "CB.00060200", "notice_type: must be WECOM, DING_TALK or FEISHU")
+
+	update := func(body string) string { return strings.ReplaceAll(body, "'", `"`) }
+	for _, r := range []badRequest{
+		invalid("channel", "PUT", "/v1/job/"+job+"/notice", update(`{'notice_type': 'PIGEON', 'enabled_event_type_names': []}`), "notice_type: must be MESSAGE, MAIL, WECOM, DING_TALK or FEISHU"),
+		invalid("no events", "PUT", "/v1/job/"+job+"/notice", update(`{'notice_type': 'MAIL'}`), "enabled_event_type_names: is missing"),
+		invalid("event", "PUT", "/v1/job/"+job+"/notice", update(`{'notice_type': 'MAIL', 'enabled_event_type_names': ['lunch']}`), "enabled_event_type_names: must be some of"),
+		invalid("no robot", "PUT", "/v1/job/"+job+"/notice", update(`{'notice_type': 'WECOM', 'enabled_event_type_names': ['deleteJob']}`), "param_config: is missing"),
+		invalid("config", "PUT", "/v1/job/"+job+"/notice", update(`{'notice_type': 'WECOM', 'enabled_event_type_names': ['deleteJob'], 'param_config': 'x'}`), "param_config: must be JSON"),
+		invalid("receiver", "PUT", "/v1/job/"+job+"/notice", `{"notice_type": "MAIL", "enabled_event_type_names": ["deleteJob"], "param_config": "{\"eventTypeNamesReceivers\": {\"deleteJob\": [\"nobody\"]}}"}`, `param_config: "nobody" is not the address of a mailbox`),
+		invalid("disable", "POST", "/v3/jobs/notice/"+job+"/disable", "", "notice_type: is missing"),
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			checkProblem(t, s, s.Call(s.Developer, r.method, r.path, r.body), r.status, r.code, r.words...)
+		})
+	}
+}
