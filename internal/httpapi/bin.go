@@ -25,7 +25,9 @@ type listDeletedRequest struct {
 
 // binAnswer has the marks of two envelopes, because the vendor's model has them.
 type binAnswer struct {
-	Success bool `json:"success"`
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+	ErrCode string `json:"err_code"`
 	envelope[binResult]
 }
 
@@ -61,7 +63,7 @@ func (a *API) listDeleted(c call, in listDeletedRequest) (any, error) {
 	}
 	days, err := a.Builds.KeepDays(c.ctx(), c.actor())
 	stamp := func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
-	return binAnswer{true, wrap(binResult{KeepTime: days, Total: total, JobList: list(jobs, func(j build.DeletedJob) deletedJob {
+	return binAnswer{Success: true, envelope: wrap(binResult{KeepTime: days, Total: total, JobList: list(jobs, func(j build.DeletedJob) deletedJob {
 		return deletedJob{
 			JobID: j.ID, JobName: j.Config.Name, ProjectID: j.ProjectID, ProjectName: names[j.ProjectID], CreatorID: j.CreatorID, CreatorName: j.CreatorName,
 			CreateTime: j.CreatedAt.In(a.Zone).Format(layoutPlain), CreateStamp: stamp(j.CreatedAt),
@@ -86,7 +88,7 @@ func (a *API) restoreJobs(c call, in jobsRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return success{"success"}, a.Builds.RestoreJobs(c.ctx(), c.actor(), ids)
+	return wrap[*string](nil), a.Builds.RestoreJobs(c.ctx(), c.actor(), ids)
 }
 
 func (a *API) purgeJobs(c call, in jobsRequest) (any, error) {
@@ -102,7 +104,7 @@ func (a *API) clearBin(c call, _ struct{}) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return success{"success"}, a.Builds.ClearBin(c.ctx(), c.actor(), projects)
+	return wrap[*string](nil), a.Builds.ClearBin(c.ctx(), c.actor(), projects)
 }
 
 type keepTimeRequest struct {

@@ -149,8 +149,13 @@ type templateAnswer struct {
 	IntlDescription struct{}          `json:"intl_description"`
 }
 
+// stepsAnswer has what the vendor's templates may hold besides steps; here they hold nothing else.
 type stepsAnswer struct {
-	Steps []stepAnswer `json:"steps"`
+	Steps            []stepAnswer `json:"steps"`
+	Actions          *struct{}    `json:"actions"`
+	AutoUpdateSubMod bool         `json:"auto_update_sub_module"`
+	Image            text         `json:"image"`
+	ImageSource      text         `json:"image_source"`
 }
 
 func presentTemplate(t template.Template) templateAnswer {
@@ -163,7 +168,7 @@ func presentTemplate(t template.Template) templateAnswer {
 	}
 	return templateAnswer{
 		ID: t.ID(), UUID: t.UUID, Name: t.Name, Description: t.Description, Type: "codeci", Scope: scope, Public: true, Favourite: t.Favourite,
-		ToolType: text(t.Tool), Language: t.Language, Template: stepsAnswer{list(t.Steps, presentStep)}, Parameters: list(t.Parameters, presentParameter),
+		ToolType: text(t.Tool), Language: t.Language, Template: stepsAnswer{Steps: list(t.Steps, presentStep)}, Parameters: list(t.Parameters, presentParameter),
 		CreateTime: isoTime(t.CreatedAt), DomainID: text(t.DomainID), DomainName: text(t.DomainName), UserID: text(t.UserID), UserName: text(t.UserName),
 		NickName: text(t.UserName), Weight: t.Uses,
 	}
