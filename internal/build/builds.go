@@ -136,6 +136,10 @@ func chooseRef(r *Record, req StartRequest, source Source) {
 		r.Tag = req.Tag
 	case ByCommit:
 		r.Commit = req.Commit
+	default:
+		if req.Trigger == CodeChange {
+			r.Commit = req.Commit // that the branch was pushed to
+		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (r *run) openParameters(p *prepared) error {
 func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error {
 	var ref source.Ref
 	switch kind := r.record.RefKind; {
-	case r.record.Commit != "" && (r.record.ParentID != "" || r.record.Rerun): // the flow, or the first run, has found out
+	case r.record.Commit != "" && (r.record.ParentID != "" || r.record.Rerun || r.record.Trigger == build.CodeChange): // the flow, the first run, or who pushed it, knows
 		ref.Commit = r.record.Commit
 	case kind == build.ByTag:
 		if ref.Tag = r.record.Tag; ref.Tag == "" {

@@ -15,6 +15,7 @@ import (
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
+	"atelier/internal/hook"
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
@@ -31,6 +32,7 @@ type Parts struct {
 	Keystore  *keystore.Service
 	Templates *template.Service
 	Notices   *notice.Service
+	Hooks     *hook.Service
 	Epoch     func(context.Context) (int64, error) // moves on when what is cached may be wrong
 	Log       *slog.Logger
 	Zone      *time.Location // of the times that clients give and read without one
@@ -77,7 +79,7 @@ func New(parts Parts) http.Handler {
 func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
-		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.noticeOperations(), a.iamOperations(),
+		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.noticeOperations(), a.hookOperations(), a.iamOperations(),
 		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(), a.jobInfoOperations(), a.parameterOperations(),
 	)
 }

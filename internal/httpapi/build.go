@@ -27,6 +27,7 @@ type runRequest struct {
 type runBody struct {
 	JobID     string          `json:"job_id"`
 	Parameter []nameValueBody `json:"parameter"`
+	Trigger   build.Trigger   `json:"trigger_type"` // Atelier's own: a pipeline says that it is one
 	SCM       struct {
 		Tag       looseText `json:"build_tag"`
 		CommitID  looseText `json:"build_commit_id"`
@@ -51,8 +52,11 @@ func (a *API) start(c call, body runBody) (startedAnswer, error) {
 	if err != nil {
 		return startedAnswer{}, err
 	}
+	if t := body.Trigger; t != "" && t != build.Manual && t != build.Pipeline {
+		return startedAnswer{}, invalid(codeInvalid, "trigger_type", "must be %s or %s, found %q", build.Manual, build.Pipeline, shorten(string(t)))
+	}
 	record, err := a.Builds.Start(c.ctx(), c.actor(), build.StartRequest{
-		JobID: build.JobID(id), Token: token, Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
+		JobID: build.JobID(id), Token: token, Trigger: body.Trigger, Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
 		Branch: string(body.SCM.Branch), Tag: string(body.SCM.Tag), Commit: string(body.SCM.CommitID),
 	})
 	return startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err

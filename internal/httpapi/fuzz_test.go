@@ -84,7 +84,7 @@ func FuzzRequest(f *testing.F) {
 	api := newFixture(f)
 	fill := strings.NewReplacer(
 		"{job_id}", string(api.job.ID), "{project_id}", api.project, "{build_no}", "1", "{build_number}", "1",
-		"{record_id}", "48da14e2-6ee7-495b-9dc7-f14d4a344511", "{build_flow_record_id}", "48da14e2-6ee7-495b-9dc7-f14d4a344511", "{build_project_id}", string(api.job.BuildProjectID), "{user_id}", "u", "{id}", string(api.job.ID), "{keystore_id}", string(api.job.ID), "{permission_id}", string(api.job.ID), "{uuid}", string(api.job.ID), "{message_id}", "x", "{access_key}", "k", "*", "1.0/app.jar",
+		"{record_id}", "48da14e2-6ee7-495b-9dc7-f14d4a344511", "{build_flow_record_id}", "48da14e2-6ee7-495b-9dc7-f14d4a344511", "{build_project_id}", string(api.job.BuildProjectID), "{user_id}", "u", "{id}", string(api.job.ID), "{keystore_id}", string(api.job.ID), "{permission_id}", string(api.job.ID), "{uuid}", string(api.job.ID), "{message_id}", "x", "{provider}", "github", "{delivery_id}", "48da14e2-6ee7-495b-9dc7-f14d4a344511", "{access_key}", "k", "*", "1.0/app.jar",
 	)
 	for _, o := range (&API{}).operations() {
 		path := fill.Replace(o.path)

@@ -9,7 +9,6 @@ import (
 )
 
 func (a *API) iamOperations() []operation {
-	open := func(o operation) operation { o.open = true; return o }
 	return []operation{
 		open(identity("KeystoneCreateUserTokenByPassword", "POST /v3/auth/tokens", "Get a token.", a.createToken)),
 		identity("KeystoneValidateToken", "GET /v3/auth/tokens", "What does a token open?", a.showToken),

@@ -137,3 +137,9 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
 	}
 	return nil
 }
+
+// open is an operation that asks for no token and no signature: it has proofs of its own.
+func open(o operation) operation {
+	o.open = true
+	return o
+}

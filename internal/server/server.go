@@ -29,6 +29,7 @@ import (
 	"atelier/internal/executor/container"
 	"atelier/internal/executor/host"
 	"atelier/internal/fault"
+	"atelier/internal/hook"
 	"atelier/internal/httpapi"
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
@@ -86,6 +87,7 @@ type Server struct {
 	engine  *engine.Engine
 	timers  *trigger.Runner
 	notices *notice.Sender
+	hooks   *hook.Service
 	purger  *purge.Purger
 	runner  runner
 	http    *http.Server
@@ -166,10 +168,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Now: time.Now, Wake: s.store.NoticeStored(), Pauses: c.NoticePauses,
 	}
 	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: time.Now}
+	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: time.Now})
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Notices: notices, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -298,6 +301,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.swept.Go(func() { s.compressUntil(sweeping) })
 	s.swept.Go(func() { s.timers.Run(sweeping) })
 	s.swept.Go(func() { s.notices.Run(sweeping) })
+	s.swept.Go(func() { s.hooks.Run(sweeping) })
 	s.swept.Go(func() { s.purger.Run(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil

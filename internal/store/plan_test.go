@@ -15,7 +15,7 @@ import (
 
 // grows are the tables that get a row with every build, or more. To read one of them whole takes the longer the longer the
 // installation is used.
-var grows = []string{"records", "steps", "artifacts", "flow_jobs", "start_tokens", "job_versions", "scripts", "reports", "notices", "messages"}
+var grows = []string{"records", "steps", "artifacts", "flow_jobs", "start_tokens", "job_versions", "scripts", "reports", "notices", "messages", "deliveries"}
 
 // TestQueriesUseIndexes looks at every query that the contract suite makes of SQLite: none reads a table whole that grows.
 func TestQueriesUseIndexes(t *testing.T) {
@@ -55,7 +55,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 }
 
 // small are the indexes that have only rows of builds that are not over, and of notices that were not sent, however many there were.
-var small = []string{"records_queue", "records_leases", "records_active", "notices_due"}
+var small = []string{"records_queue", "records_leases", "records_active", "notices_due", "deliveries_waiting"}
 
 // sweep is asked once an hour, to find what nobody needs: it has to see every row.
 const sweep = "SELECT id FROM artifacts WHERE replaced_at = 0 UNION ALL SELECT archive_id FROM reports WHERE archive_id <> ''"

@@ -108,6 +108,9 @@ func (r *Runner) Minute(ctx context.Context, minute time.Time) {
 // due returns the first of a task's timers that has come.
 func (r *Runner) due(job build.Job, minute time.Time) (Schedule, bool) {
 	for _, t := range job.Config.Triggers {
+		if t.Name != Timer {
+			continue
+		}
 		schedule, err := ParseSchedule(t, r.Zone)
 		if err != nil {
 			r.Log.Warn("a task has a timer that is not valid", "job", job.ID, "error", err) // it was checked when it was saved, by an older version

@@ -11,6 +11,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/hook"
 )
 
 // Timer is what the vendor calls the trigger that a clock sets off.
@@ -175,8 +176,12 @@ type Schedules struct {
 
 // CheckTrigger returns a fault.Invalid error when a task cannot have the trigger.
 func (s Schedules) CheckTrigger(t build.TriggerConfig) error {
-	if t.Name != Timer {
-		return fault.Field("name", "must be %s, found %q", Timer, shorten(t.Name))
+	switch t.Name {
+	case Timer:
+	case hook.Trigger:
+		return hook.CheckTrigger(t)
+	default:
+		return fault.Field("name", "must be %s or %s, found %q", Timer, hook.Trigger, shorten(t.Name))
 	}
 	_, err := ParseSchedule(t, s.Zone)
 	return err

@@ -87,7 +87,7 @@ func TestBadTimers(t *testing.T) {
 		timer build.TriggerConfig
 		want  string
 	}{
-		{build.TriggerConfig{Name: "cron"}, `name: must be hudson.triggers.TimerTrigger, found "cron"`},
+		{build.TriggerConfig{Name: "cron"}, `name: must be hudson.triggers.TimerTrigger or atelier.triggers.PushTrigger, found "cron"`},
 		{timer(), "spec: is missing"},
 		{timer("spec", ""), `spec: must have five fields: minute, hour, day of the month, month, day of the week; found ""`},
 		{timer("spec", "H 1 * * *"), `spec: must have numbers, lists such as 1,2, ranges such as 1-5, or * with a step such as */15 in each field; found "H 1 * * *"`},

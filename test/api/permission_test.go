@@ -61,6 +61,8 @@ var accesses = map[string]access{
 	"UpdateNewNoticeNew": {verb: "edit", body: `{"notice_type":"MESSAGE","enabled_event_type_names":[]}`},
 	"CheckWebhookUrl":    {verb: "edit", body: `{"job_id":"JOB","notice_type":"WECOM","webhook_url":"https://example.org"}`},
 
+	"ExecuteAutoBuildJob": {verb: "run", body: `{"event_type":"push","ref":"refs/heads/main","after":"1111111111111111111111111111111111111111"}`},
+
 	"ShowYamlTemplate":     {verb: "view"},
 	"SaveTemplateUsedInfo": {verb: "edit", body: `{"job_id":"JOB","template_id":"TEMPLATE"}`},
 
@@ -95,8 +97,9 @@ var ofTenant = []string{
 	"ListJob", // below
 	"ShowSummaryBuildJobInfo", "ShowRelatedProject", "ListRelatedProjectInfo", "ShowDomainStatus", "ShowDomainsStatuses", "ShowUserChargeType", "ShowPackageSpecCountDown",
 	"CheckJobCountIsTopLimit", "CheckJobInternal", "ShowImageTemplateList", "ShowDockerfileTemplate", // TestTenant
-	"ListBriefRecord",             // TestBriefRecords
-	"ShowLastHistory",             // TestLastHistory
+	"ListBriefRecord",                                                                  // TestBriefRecords
+	"ShowLastHistory",                                                                  // TestLastHistory
+	"ReceiveHook", "SetHookSecret", "ListDeliveries", "ShowDelivery", "ReplayDelivery", // TestBadPushes
 	"ListMessages", "ReadMessage", // TestNotices
 	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore

@@ -33,7 +33,7 @@ func newExecutor(t testing.TB, engine *podmantest.Engine, repositories string, o
 		t.Fatal(err)
 	}
 	config := Config{
-		Dir: filepath.Join(dir, "builds"), Source: git, Path: os.Getenv("PATH"), Grace: 300 * time.Millisecond,
+		Dir: filepath.Join(dir, "builds"), Source: git, Path: os.Getenv("PATH"), Grace: 2 * time.Second,
 		Socket: engine.Socket, Network: "none", Images: testImages(), Pull: PullNever,
 	}
 	for _, option := range options {

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+	"atelier/internal/hook"
+)
+
+var _ hook.Store = (*Store)(nil)
+
+// SetHookSecret implements [hook.Store].
+func (s *Store) SetHookSecret(ctx context.Context, project build.ProjectID, sealed string) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO hook_secrets (project_id, secret) VALUES (?, ?) ON CONFLICT (project_id) DO UPDATE SET secret = excluded.secret`, string(project), sealed)
+		return err
+	})
+}
+
+// HookSecret implements [hook.Store].
+func (s *Store) HookSecret(ctx context.Context, project build.ProjectID) (sealed string, err error) {
+	err = s.reader.row(ctx, `SELECT secret FROM hook_secrets WHERE project_id = ?`, string(project)).Scan(&sealed)
+	return sealed, missing(err, "the project has no hooks")
+}
+
+const deliveryColumns = `id, project_id, job_id, provider, event, key, push, received_at, replays, handled_at, outcome, results`
+
+func scanDelivery(row scanner) (d hook.Delivery, err error) {
+	var push, results string
+	var received, handled int64
+	err = row.Scan(&d.ID, &d.ProjectID, &d.JobID, &d.Provider, &d.Event, &d.Key, &push, &received, &d.Replays, &handled, &d.Outcome, &results)
+	if err != nil {
+		return d, err
+	}
+	d.ReceivedAt, d.HandledAt = moment(received), moment(handled)
+	return d, errors.Join(fromJSON(push, &d.Push), fromJSON(results, &d.Results))
+}
+
+// AddDelivery implements [hook.Store].
+func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery) (id string, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`, next_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', ?) ON CONFLICT (project_id, key) DO NOTHING`,
+			d.ID, string(d.ProjectID), string(d.JobID), string(d.Provider), d.Event, d.Key, asJSON(d.Push), millis(d.ReceivedAt), millis(d.ReceivedAt))
+		if err != nil {
+			return err
+		}
+		return t.row(ctx, `SELECT id FROM deliveries WHERE project_id = ? AND key = ?`, string(d.ProjectID), d.Key).Scan(&id)
+	})
+	return id, err
+}
+
+// Delivery implements [hook.Store].
+func (s *Store) Delivery(ctx context.Context, project build.ProjectID, id string) (hook.Delivery, error) {
+	d, err := scanDelivery(s.reader.row(ctx, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = ? AND project_id = ?`, id, string(project)))
+	return d, missing(err, "delivery %.40s does not exist", id)
+}
+
+// Deliveries implements [hook.Store].
+func (s *Store) Deliveries(ctx context.Context, project build.ProjectID, offset, limit int) ([]hook.Delivery, int, error) {
+	var total int
+	if err := s.reader.row(ctx, `SELECT count(*) FROM deliveries WHERE project_id = ?`, string(project)).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := s.reader.rows(ctx, `SELECT `+deliveryColumns+` FROM deliveries WHERE project_id = ? ORDER BY received_at DESC, id DESC LIMIT ? OFFSET ?`, string(project), limit, offset)
+	if err != nil {
+		return nil, 0, err
+	}
+	found, err := collect(rows, scanDelivery)
+	return found, total, err
+}
+
+// ReplayDelivery implements [hook.Store].
+func (s *Store) ReplayDelivery(ctx context.Context, project build.ProjectID, id string) error {
+	return s.write(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE deliveries SET replays = replays + 1, next_at = 1, handled_at = 0 WHERE id = ? AND project_id = ?`, id, string(project))
+		if err == nil && n == 0 {
+			err = fault.New(fault.NotFound, "delivery %.40s does not exist", id)
+		}
+		return err
+	})
+}
+
+// ClaimDelivery implements [hook.Store].
+func (s *Store) ClaimDelivery(ctx context.Context, now, until time.Time) (d hook.Delivery, ok bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		var err error
+		d, err = scanDelivery(t.row(ctx, `UPDATE deliveries SET next_at = ? WHERE id = (SELECT id FROM deliveries WHERE next_at > 0 AND next_at <= ? ORDER BY next_at LIMIT 1`+
+			s.dialect.skipLocked()+`) RETURNING `+deliveryColumns, millis(until), millis(now)))
+		ok = err == nil
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return err
+	})
+	return d, ok, err
+}
+
+// DeliveryHandled implements [hook.Store]. One that is to be played again meanwhile stays to be.
+func (s *Store) DeliveryHandled(ctx context.Context, d hook.Delivery) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE deliveries SET next_at = 0, handled_at = ?, outcome = ?, results = ? WHERE id = ? AND replays = ?`,
+			millis(d.HandledAt), d.Outcome, asJSON(d.Results), d.ID, d.Replays)
+		return err
+	})
+}
+
+// ForgetDeliveries implements [hook.Store].
+func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM deliveries WHERE received_at < ?`, millis(before))
+		return err
+	})
+}
+
+// JobsOfProject implements [hook.Store].
+func (s *Store) JobsOfProject(ctx context.Context, project build.ProjectID) ([]build.Job, error) {
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE project_id = ? AND deleted_at = 0 ORDER BY name`, string(project))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanJob)
+}
