@@ -53,6 +53,7 @@ type serverFlags struct {
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
 	containerFlags   `embed:""`
 	noticeFlags      `embed:""`
+	PollRepositories time.Duration `help:"Time between looks at the repositories of tasks that are built when code changes; 0 for never." default:"0s"`
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
@@ -92,6 +93,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	for _, class := range f.Classes {
 		check(slices.Contains(build.Classes, class), "--classes", "must be some of %s, found %q", strings.Join(build.Classes, ", "), class)
 	}
+	check(f.PollRepositories == 0 || f.PollRepositories >= 10*time.Second, "--poll-repositories", "must be 10 seconds or more, or 0 for never, found %s", f.PollRepositories)
 	check(f.QueueTimeout >= time.Second, "--queue-timeout", "must be a second or more, found %s", f.QueueTimeout)
 	check(f.BuildTimeout >= time.Second, "--build-timeout", "must be a second or more, found %s", f.BuildTimeout)
 	check(f.MaxBuildTimeout >= f.BuildTimeout, "--max-build-timeout", "must be --build-timeout (%s) or more, found %s", f.BuildTimeout, f.MaxBuildTimeout)
@@ -118,7 +120,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers,
-		Mail:       mail, NoticeNetworks: networks,
+		Mail:       mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

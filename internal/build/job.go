@@ -64,6 +64,13 @@ func (c Config) EffectiveKind() ConfigKind {
 	return c.Kind
 }
 
+// OnPush reports whether the job is built when its code changes.
+func (c Config) OnPush() bool {
+	on := func(b *bool) bool { return b != nil && *b }
+	source, _ := c.Source()
+	return on(c.BuildOnPush) || on(source.IsAutoBuild)
+}
+
 // Class returns the class of the executor that the job asks for, in capitals; the smallest when it asks for none.
 func (c Config) Class() string {
 	if class := strings.ToUpper(c.Flavor); class != "" && class != "DEFAULT" {

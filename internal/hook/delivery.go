@@ -290,9 +290,8 @@ func (s *Service) handle(ctx context.Context, d *Delivery) error {
 // start starts a task's build, as the one who made the task, or says why not. The error is that of a try that may be repeated.
 func (s *Service) start(ctx context.Context, d Delivery, job build.Job, source build.Source, branch string) (Result, error) {
 	result := Result{JobID: job.ID, JobName: job.Config.Name}
-	on := func(b *bool) bool { return b != nil && *b }
 	switch {
-	case !on(job.Config.BuildOnPush) && !on(source.IsAutoBuild):
+	case !job.Config.OnPush():
 		result.Reason = "The task is not built when code changes (build_if_code_updated)."
 	case job.Disabled != nil:
 		result.Reason = "The task is disabled."

@@ -164,7 +164,7 @@ func SameRepository(a, b string) bool {
 
 func key(address string) string {
 	address = strings.TrimSpace(address)
-	host, path := "", ""
+	var host, path string
 	if u, err := url.Parse(address); err == nil && u.Scheme != "" && (u.Host != "" || u.Scheme == "file") {
 		host, path = u.Hostname(), u.Path
 	} else if at, rest, ok := strings.Cut(address, ":"); ok && !strings.Contains(at, "/") {

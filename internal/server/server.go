@@ -69,6 +69,7 @@ type Config struct {
 	CacheLimit       int64              // of all caches together, in bytes; 0 for no caches
 	Mail             *notice.MailServer // for notices; nil when there is none
 	NoticeNetworks   []netip.Prefix     // private ones that notices may be sent to
+	PollRepositories time.Duration      // between looks at the repositories of tasks that are built when code changes; 0 for never
 	NoticePauses     []time.Duration    // before the second and the third try; default 10 s and a minute
 	Zone             *time.Location     // of daily numbers and of times without a zone
 	Drain            time.Duration      // how long running builds may go on when the server is stopped
@@ -88,6 +89,7 @@ type Server struct {
 	timers  *trigger.Runner
 	notices *notice.Sender
 	hooks   *hook.Service
+	poller  *hook.Poller // nil when nobody is to look
 	purger  *purge.Purger
 	runner  runner
 	http    *http.Server
@@ -169,6 +171,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: time.Now}
 	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: time.Now})
+	if c.PollRepositories > 0 {
+		s.poller = &hook.Poller{Store: s.store, Hooks: s.hooks, Sources: git, Interval: c.PollRepositories}
+	}
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
@@ -302,6 +307,9 @@ func (s *Server) Start(ctx context.Context) error {
 	s.swept.Go(func() { s.timers.Run(sweeping) })
 	s.swept.Go(func() { s.notices.Run(sweeping) })
 	s.swept.Go(func() { s.hooks.Run(sweeping) })
+	if s.poller != nil {
+		s.swept.Go(func() { s.poller.Run(sweeping) })
+	}
 	s.swept.Go(func() { s.purger.Run(sweeping) })
 	go func() { s.served <- s.http.Serve(s.listen) }()
 	return nil

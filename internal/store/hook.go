@@ -124,3 +124,34 @@ func (s *Store) JobsOfProject(ctx context.Context, project build.ProjectID) ([]b
 	}
 	return collect(rows, scanJob)
 }
+
+// PushedJobs implements [hook.PollStore].
+func (s *Store) PushedJobs(ctx context.Context) ([]build.Job, error) {
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE on_push AND deleted_at = 0 AND disabling = '' ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanJob)
+}
+
+// ClaimPoll implements [hook.PollStore].
+func (s *Store) ClaimPoll(ctx context.Context, id build.JobID, now, next time.Time) (seen string, ok bool, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		err := t.row(ctx, `INSERT INTO polls (job_id, commit_id, next_at) VALUES (?, '', ?)
+			ON CONFLICT (job_id) DO UPDATE SET next_at = excluded.next_at WHERE polls.next_at <= ? RETURNING commit_id`, string(id), millis(next), millis(now)).Scan(&seen)
+		ok = err == nil
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return err
+	})
+	return seen, ok, err
+}
+
+// SetPolled implements [hook.PollStore].
+func (s *Store) SetPolled(ctx context.Context, id build.JobID, commit string) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE polls SET commit_id = ? WHERE job_id = ?`, commit, string(id))
+		return err
+	})
+}

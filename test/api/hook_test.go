@@ -13,6 +13,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
 	"atelier/internal/iam"
+	"atelier/internal/server"
 	"atelier/internal/server/servertest"
 )
 
@@ -265,4 +266,35 @@ func TestAutoExecute(t *testing.T) {
 	}
 	checkProblem(t, s, s.Call(s.Developer, "POST", "/v3/jobs/build", fmt.Sprintf(`{"job_id": %q, "trigger_type": "TIMED_EXECUTION"}`, job)), 400, "CB.00060200",
 		`trigger_type: must be MANUAL or PIPELINE_TRIGGER, found "TIMED_EXECUTION"`)
+}
+
+// TestPolling builds what a host has not told of.
+func TestPolling(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(c *server.Config) { c.PollRepositories = 20 * time.Millisecond })
+	c := s.Client(s.Developer)
+	repo := s.NewRepository("app")
+	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh: {inputs: {command: \"true\"}}\n")
+	repo.Commit("init")
+	job := create(t, c, autoBuilt(s, "auto", repo.URL()))
+	off := create(t, c, fromFile(s, "off", repo.URL()))
+	// What is seen first is nothing new, and nobody can say when that is. So commits are made until one is built.
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ok(t, c.ShowRunningStatus, &model.ShowRunningStatusRequest{JobId: job}).Result.LastBuildNo == nil; n++ {
+		if n == 1000 {
+			t.Fatal("nothing is built")
+		}
+		repo.Commit(fmt.Sprint("commit ", n))
+		<-tick.C
+	}
+	if r := await(t, c, job, 1); *r.TriggerType != "CODEHUB_TRIGGER" || *r.Branch != "main" || *r.Status != "SUCCESS" {
+		t.Errorf("%+v", r)
+	}
+	if a := s.Call(s.Admin, "GET", "/v1/hooks/"+s.Project+"/deliveries", ""); !strings.Contains(a.Body, `"provider":"poll"`) {
+		t.Errorf("%s", a.Body)
+	}
+	if r := ok(t, c.ShowRunningStatus, &model.ShowRunningStatusRequest{JobId: off}).Result; r.LastBuildNo != nil {
+		t.Errorf("a task that is not to is built: %+v", r)
+	}
 }

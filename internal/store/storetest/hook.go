@@ -81,6 +81,24 @@ func testHooks(t *testing.T, open Opener) {
 	if jobs, err := s.JobsOfProject(ctx, "p1"); err != nil || len(jobs) != 1 || jobs[0].ID != job.ID {
 		t.Errorf("the project has %v, %v", jobs, err)
 	}
+	if jobs, err := s.PushedJobs(ctx); err != nil || len(jobs) != 0 {
+		t.Errorf("built when code changes: %v, %v", jobs, err)
+	}
+	_, err = s.ChangeJob(ctx, job.ID, dev, now, func(j *build.Job) error { j.Config.BuildOnPush = new(true); return nil })
+	check(t, err)
+	if jobs, err := s.PushedJobs(ctx); err != nil || len(jobs) != 1 {
+		t.Errorf("built when code changes: %v, %v", jobs, err)
+	}
+	if seen, ok, err := s.ClaimPoll(ctx, job.ID, now, now.Add(time.Minute)); err != nil || !ok || seen != "" {
+		t.Errorf("the first look: %q, %t, %v", seen, ok, err)
+	}
+	check(t, s.SetPolled(ctx, job.ID, "abc"))
+	if _, ok, err := s.ClaimPoll(ctx, job.ID, now, now.Add(time.Minute)); err != nil || ok {
+		t.Errorf("two look at once, %v", err)
+	}
+	if seen, ok, err := s.ClaimPoll(ctx, job.ID, now.Add(time.Minute), now.Add(2*time.Minute)); err != nil || !ok || seen != "abc" {
+		t.Errorf("the second look: %q, %t, %v", seen, ok, err)
+	}
 	if jobs, err := s.JobsOfProject(ctx, build.ProjectID("p9")); err != nil || len(jobs) != 0 {
 		t.Errorf("another project has %v, %v", jobs, err)
 	}

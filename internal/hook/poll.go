@@ -1,0 +1,115 @@
+package hook
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"atelier/internal/build"
+	"atelier/internal/fault"
+	"atelier/internal/source"
+)
+
+// Poll is the provider of what the service has found out by itself.
+const Poll Provider = "poll"
+
+// PollStore keeps what branches had when somebody looked last. Every method is one transaction.
+type PollStore interface {
+	// PushedJobs returns the tasks that are built when code changes, and are not disabled.
+	PushedJobs(ctx context.Context) ([]build.Job, error)
+	// ClaimPoll says that somebody looks at a task's branch now, and nobody else before next; false when somebody else does. It returns the
+	// commit that was seen last, empty at the first time.
+	ClaimPoll(ctx context.Context, id build.JobID, now, next time.Time) (seen string, ok bool, err error)
+	// SetPolled stores the commit that was seen.
+	SetPolled(ctx context.Context, id build.JobID, commit string) error
+}
+
+// Sources finds out what a branch has.
+type Sources interface {
+	Resolve(ctx context.Context, url string, ref source.Ref) (source.Commit, error)
+}
+
+// Poller looks at the repositories of tasks now and then, for hosts that tell nobody of changes. Several may run on one database.
+type Poller struct {
+	Store    PollStore
+	Hooks    *Service
+	Sources  Sources
+	Interval time.Duration
+}
+
+const (
+	pollsAtOnce  = 8
+	pollPatience = time.Minute // for one repository
+)
+
+// Run looks every interval, until ctx ends.
+func (p *Poller) Run(ctx context.Context) {
+	tick := time.NewTicker(p.Interval)
+	defer tick.Stop()
+	for {
+		p.Look(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Look looks at every task's branch once.
+func (p *Poller) Look(ctx context.Context) {
+	jobs, err := p.Store.PushedJobs(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			p.Hooks.Log.Error("look for tasks whose code may have changed", "error", err)
+		}
+		return
+	}
+	var all sync.WaitGroup
+	places := make(chan struct{}, pollsAtOnce)
+	for _, job := range jobs {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			ctx, cancel := context.WithTimeout(ctx, pollPatience)
+			defer cancel()
+			if err := p.look(ctx, job); err != nil && ctx.Err() == nil {
+				if text, public := fault.Public(err); public {
+					p.Hooks.Log.Warn("see whether code has changed", "job", job.ID, "why", text)
+				} else {
+					p.Hooks.Log.Error("see whether code has changed", "job", job.ID, "error", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// look tells of a new commit, as a host of repositories would. What it sees the first time is nothing new.
+func (p *Poller) look(ctx context.Context, job build.Job) error {
+	src, ok := job.Config.Source()
+	if !ok {
+		return nil
+	}
+	now := p.Hooks.now()
+	// A little less than the interval, or the claim of the last time would be in the way.
+	seen, ok, err := p.Store.ClaimPoll(ctx, job.ID, now, now.Add(p.Interval*9/10))
+	if err != nil || !ok {
+		return err
+	}
+	commit, err := p.Sources.Resolve(ctx, src.URL, source.Ref{Branch: src.Branch})
+	if err != nil || commit.ID == seen {
+		return err
+	}
+	if seen != "" {
+		_, err := p.Hooks.add(ctx, Delivery{
+			ProjectID: job.ProjectID, JobID: job.ID, Provider: Poll, Event: "push", Key: fmt.Sprintf("%s-%s-%s", Poll, job.ID, commit.ID),
+			Push: Push{Ref: "refs/heads/" + commit.Branch, Before: seen, After: commit.ID, URLs: []string{src.URL}, DefaultBranch: commit.Branch},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return p.Store.SetPolled(ctx, job.ID, commit.ID) // last: a change that was not told is seen again
+}
