@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -123,6 +124,27 @@ func (r *run) download(files executor.Files, d plan.Download, out io.Writer) err
 		return err
 	}
 	_, err = fmt.Fprintf(out, "Downloaded %s: %d bytes, SHA-256 %s, from %s\n", name, f.Size, f.SHA256, artifact.Path(f.Artifact))
+	return err
+}
+
+// fetch puts a file of the tenant's file management into the workspace. It is one that the user of the build may use.
+func (r *run) fetch(files executor.Files, f plan.Fetch, out io.Writer) error {
+	if r.Files == nil {
+		return fault.New(fault.Invalid, "there is no file management here, only at a server")
+	}
+	var content []byte
+	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
+		actor := build.Actor{UserID: r.record.UserID, UserName: r.record.UserName, DomainID: r.record.DomainID}
+		_, content, err = r.Files.ContentNamed(ctx, actor, f.Name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := files.WriteFile(r.ctx, f.Name, bytes.NewReader(content)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "Downloaded %s: %d bytes, from file management\n", printable(f.Name), len(content))
 	return err
 }
 

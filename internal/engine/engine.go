@@ -22,6 +22,7 @@ import (
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/executor"
+	"atelier/internal/keystore"
 	"atelier/internal/logs"
 	"atelier/internal/source"
 )
@@ -82,6 +83,12 @@ type Artifacts interface {
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }
 
+// Files are the small files that the users of a tenant keep for builds.
+type Files interface {
+	// ContentNamed returns a file that the actor may use, and what is in it. Errors that a user can do something about are faults.
+	ContentNamed(ctx context.Context, actor build.Actor, name string) (keystore.File, []byte, error)
+}
+
 // Parts are what an [Engine] is made of. All are required, except where it says otherwise.
 type Parts struct {
 	Owner     string // names this engine in leases; the same after a restart
@@ -89,6 +96,7 @@ type Parts struct {
 	Executor  executor.Executor
 	Sources   Sources
 	Artifacts Artifacts
+	Files     Files  // nil where there are none
 	Caches    Caches // nil for none
 	Sealer    build.Sealer
 	Logs      *logs.Store

@@ -153,6 +153,8 @@ func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (execu
 		err = r.upload(session, *step.Upload, out)
 	case step.Download != nil:
 		err = r.download(session, *step.Download, out)
+	case step.Fetch != nil:
+		err = r.fetch(session, *step.Fetch, out)
 	default:
 		return session.Run(r.ctx, step, out)
 	}

@@ -51,6 +51,8 @@ func planActions(in Input) (Plan, error) {
 			planned.Upload = s.uploadAction(step, problem)
 		case "download_artifact":
 			planned.Download = s.downloadAction(step, problem)
+		case "download_file":
+			planned.Fetch = s.fetchAction(step, problem)
 		case "docker":
 			if len(step.Properties) == 0 {
 				continue // valid, and nothing to do

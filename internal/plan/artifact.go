@@ -20,6 +20,34 @@ type Download struct {
 	URL string // an address, or the path of one, that ends in project id, version and name
 }
 
+// Fetch puts a file of the tenant's file management into the workspace, under its own name.
+type Fetch struct{ Name string }
+
+// check reports a name that no such file can have.
+func (f Fetch) check(report func(input, why string)) {
+	if strings.ContainsAny(f.Name, `/\`) {
+		report("name", "must be the name of a file in file management, such as settings.xml, found "+shown(f.Name))
+	}
+}
+
+// fetch reads the inputs of a build file's step.
+func (r *reader) fetch(in map[string]value) *Fetch {
+	f := &Fetch{Name: in["name"].text}
+	f.check(func(input, why string) { r.report(in[input].value, in[input].path, "%s", why) })
+	return f
+}
+
+// fetchAction reads the properties of an ACTION step.
+func (s *scope) fetchAction(step build.ActionStep, problem func(key, message string)) *Fetch {
+	f := &Fetch{Name: s.property(step, "name", problem)}
+	if f.Name == "" {
+		problem(".properties.name", "is missing")
+		return f
+	}
+	f.check(func(input, why string) { problem(".properties."+input, why) })
+	return f
+}
+
 // check reports what is wrong with an upload, by input of the build file.
 func (u Upload) check(report func(input, why string)) {
 	if _, err := glob.Parse(u.Pattern); err != nil {

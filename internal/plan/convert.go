@@ -121,6 +121,8 @@ func convertStep(s build.ActionStep, problem func(key, message string)) (*yaml.N
 		inputs = given("path", u.Pattern, "version", u.Version, "name", u.Name)
 	case act.keyword == "download_artifact":
 		inputs = given("url", literal.downloadAction(s, note).URL)
+	case act.keyword == "download_file":
+		inputs = given("name", literal.fetchAction(s, note).Name)
 	case act.later:
 		note("", "this version cannot convert "+act.keyword+" steps")
 	default:

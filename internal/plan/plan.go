@@ -38,6 +38,7 @@ type Step struct {
 	Script   *Script
 	Upload   *Upload
 	Download *Download
+	Fetch    *Fetch
 }
 
 // Checkout puts a repository into the workspace.

@@ -140,7 +140,7 @@ var actions = []action{
 	{keyword: "docker", module: "20035", inputs: []input{command}},
 	{keyword: "upload_artifact", module: "20018", inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
 	{keyword: "download_artifact", inputs: []input{{name: "url", required: true}}},
-	{keyword: "download_file", module: "20061", later: true, inputs: []input{{name: "name", required: true}}},
+	{keyword: "download_file", module: "20061", inputs: []input{{name: "name", required: true}}},
 	{keyword: "upload_obs", module: "20057", later: true, inputs: []input{
 		{name: "artifact_path"},
 		{name: "bucket_name", required: true},
@@ -228,6 +228,8 @@ func (Steps) CheckStep(step build.ActionStep) error {
 		texts = append(texts, "file", "name", "buildVersion", "customUploadPath")
 	case "download_artifact":
 		texts = append(texts, "url")
+	case "download_file":
+		texts = append(texts, "name")
 	default:
 		if step.Properties["deal"] != nil {
 			texts = append(texts, "deal", "file", "coverageReportPath")

@@ -97,6 +97,8 @@ func (s Step) task(text func(string) *yaml.Node) *yaml.Node {
 		add("name", s.Upload.Name)
 	case s.Download != nil:
 		add("url", s.Download.URL)
+	case s.Fetch != nil:
+		add("name", s.Fetch.Name)
 	}
 	if s.IgnoreFail {
 		pairs = append(pairs, ignoreFail, boolNode(true))

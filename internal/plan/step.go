@@ -124,6 +124,8 @@ func (r *reader) keyword(stage string, e entry) {
 		step.Upload = r.upload(values)
 	case "download_artifact":
 		step.Download = r.download(values)
+	case "download_file":
+		step.Fetch = r.fetch(values)
 	case "docker":
 		r.docker(values["command"])
 		step.Script = &Script{Command: values["command"].text}

@@ -154,8 +154,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Log)
@@ -163,7 +164,6 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits, Doomed: s.purger.Wake,
 	})
-	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now}
 	s.notices = &notice.Sender{
 		Store: s.store, Sealer: parts.Sealer, People: s.iam, Mail: c.Mail, Robots: notice.NewRobots(c.NoticeNetworks), Zone: c.Zone, Log: c.Log,

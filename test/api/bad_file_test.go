@@ -25,7 +25,7 @@ func TestBadBuildFile(t *testing.T) {
 		"unknown keyword": {strings.Replace(good, "sh:", "shell:", 1), []string{".cloudbuild/build.yml:4:7: steps.BUILD[0].shell: is not known; known are: ", " sh,"}},
 		"unknown top key": {good + "stages: []\n", []string{".cloudbuild/build.yml:7:1", "stages"}},
 		"no version":      {strings.Replace(good, "version: 2.0\n", "", 1), []string{"version", "2.0"}},
-		"later":           {"version: 2.0\nsteps:\n  BUILD:\n    - download_file: {inputs: {name: settings.xml}}\n", []string{"download_file", "yet"}},
+		"later":           {"version: 2.0\nsteps:\n  BUILD:\n    - manifest_checkout: {inputs: {manifest_url: x}}\n", []string{"manifest_checkout"}},
 		"several at once": {
 			"version: 1.0\nsteps:\n  BUILD:\n    - nothing:\n        a: b\n",
 			[]string{`.cloudbuild/build.yml:1:10: version: must be 2.0, found "1.0"`, ".cloudbuild/build.yml:4:7: steps.BUILD[0].nothing: is not known"},

@@ -14,6 +14,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
+	"atelier/internal/iam"
 	"atelier/internal/iam/signature"
 	"atelier/internal/server/servertest"
 )
@@ -122,10 +123,36 @@ func TestKeystore(t *testing.T) {
 	if got := read(colleague); got != content {
 		t.Errorf("after a restart it reads %q", got)
 	}
+	testFileInBuild(t, s, colleague)
 	testBadFiles(t, s, id, domain)
 	testSealed(t, s, "dont-show-this")
 	ok(t, s.Client(s.Admin).DeleteKeystore, &model.DeleteKeystoreRequest{KeystoreId: id})
 	checkProblem(t, s, byName(s.Developer), 404, "CB.00031006", `file "settings.xml" does not exist`)
+}
+
+// testFileInBuild has builds use a file: one by a user who may, one of a file that is not there, and one by a user who may not.
+func testFileInBuild(t *testing.T, s *servertest.Server, colleague servertest.User) {
+	s.Grant(s.Project, colleague, iam.Developer)
+	uploadFile(t, s, s.Developer, "own.pem", "dont-show-this key")
+	fetch := func(user servertest.User, file string) model.RecordInfoResult {
+		c := s.Client(user)
+		task := shell(s, "fetch-"+user.Name+"-"+strings.TrimSuffix(file, ".pem"), "wc -c < "+file)
+		task.Steps = append([]model.CreateBuildJobSteps{{ModuleId: "devcloud2018.codeci_action_20061.action", Name: "Fetch", Properties: map[string]any{"name": file}}}, task.Steps...)
+		job := create(t, c, task)
+		run(t, c, &model.RunJobRequestBody{JobId: job})
+		return await(t, c, job, 1)
+	}
+	record := fetch(s.Developer, "own.pem")
+	log := s.Call(s.Developer, "GET", "/v4/"+*record.BuildRecordId+"/download-log", "").Body
+	if *record.Status != "SUCCESS" || !strings.Contains(log, "Downloaded own.pem: 18 bytes, from file management") || !strings.Contains(log, "] 18\n") {
+		t.Errorf("%+v\n%s", record, log)
+	}
+	if r := fetch(s.Developer, "none.pem"); *r.Status != "FAILURE" || !strings.Contains(*r.ErrMsg, `file "none.pem" does not exist`) {
+		t.Errorf("%+v", r)
+	}
+	if r := fetch(colleague, "own.pem"); *r.Status != "FAILURE" || !strings.Contains(*r.ErrMsg, "you have no permission to use this file") {
+		t.Errorf("%+v", r)
+	}
 }
 
 // testSealed checks that nothing that the server stores holds a text.
@@ -180,7 +207,7 @@ func testBadFiles(t *testing.T, s *servertest.Server, id, domain string) {
 		checkProblem(t, s, s.Call(s.Developer, "POST", "/v2/keystore/upload", `{}`), 400, "CB.00060200", "Content-Type: must be multipart/form-data")
 	})
 	t.Run("too many", func(t *testing.T) {
-		for i := range 19 {
+		for i := range 18 {
 			uploadFile(t, s, s.Developer, fmt.Sprintf("file%d.pem", i), "x")
 		}
 		body, kind := form("file", "more.pem", "true", "x")
