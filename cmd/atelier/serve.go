@@ -60,6 +60,8 @@ type serverFlags struct {
 	LogLimit         int64         `help:"Size of a build's log, in MiB, beyond which it is cut; 0 for no limit." default:"100"`
 	CacheSize        int64         `help:"Size of all caches of builds together, in MiB, beyond which those go that were not used for the longest time; 0 for no caches." default:"10240"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
+	AccessLog        bool          `help:"Log every request."`
+	RateLimit        int           `help:"Requests that a user may make in a second, and twice as many at once; 0 for no limit." placeholder:"N"`
 	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"${log_level}"`
 	LogFormat        string        `help:"Form of the server's own log: ${enum}." enum:"text,json" default:"text"`
 }
@@ -93,6 +95,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	for _, class := range f.Classes {
 		check(slices.Contains(build.Classes, class), "--classes", "must be some of %s, found %q", strings.Join(build.Classes, ", "), class)
 	}
+	check(f.RateLimit >= 0, "--rate-limit", "must be 1 or more, or 0 for no limit, found %d", f.RateLimit)
 	check(f.PollRepositories == 0 || f.PollRepositories >= 10*time.Second, "--poll-repositories", "must be 10 seconds or more, or 0 for never, found %s", f.PollRepositories)
 	check(f.QueueTimeout >= time.Second, "--queue-timeout", "must be a second or more, found %s", f.QueueTimeout)
 	check(f.BuildTimeout >= time.Second, "--build-timeout", "must be a second or more, found %s", f.BuildTimeout)
@@ -120,7 +123,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers,
-		Mail:       mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories,
+		Mail:       mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

@@ -42,6 +42,10 @@ type Parts struct {
 	Anywhere  bool    // steps may run in any image, not only in those
 	Internal  bool    // the server can be reached from private networks only
 
+	Access *slog.Logger // gets a line for every request; nil for none
+	Audit  *slog.Logger // gets a line for everything that somebody changes; nil for none
+	Rate   int          // requests that a user may make in a second; 0 for no limit
+
 	Closing <-chan struct{} // is closed when the server stops: streams, which would go on, end
 }
 
@@ -49,6 +53,7 @@ type Parts struct {
 type API struct {
 	Parts
 	finished finishedRecords
+	limits   limiter
 }
 
 // Limits of what stands before a request's body.
@@ -63,7 +68,7 @@ const (
 // New returns the API as a handler. Many of the vendor's paths overlap, such as /v3/jobs/{job_id}/copy and
 // /v3/{project_id}/jobs/config, which [http.ServeMux] refuses; the router takes the path whose first fixed segment matches.
 func New(parts Parts) http.Handler {
-	a := &API{Parts: parts}
+	a := &API{Parts: parts, limits: limiter{perSecond: parts.Rate}}
 	a.finished.epoch, a.finished.check = parts.Epoch, parts.Builds.Check
 	mux := chi.NewRouter()
 	for _, o := range a.operations() {
@@ -72,7 +77,7 @@ func New(parts Parts) http.Handler {
 	unknown := func(w http.ResponseWriter, r *http.Request) { a.writeError(w, r, errNoSuchAPI, nil, buildError) }
 	mux.NotFound(unknown)
 	mux.MethodNotAllowed(unknown) // the vendor's gateway knows an API by its method too
-	return a.gateway(mux)
+	return a.logged(a.gateway(mux))
 }
 
 // operations returns the table of everything that the API can do.

@@ -75,7 +75,9 @@ func (a *API) handler(o operation) http.Handler {
 			// SDKs print this one when a call of the identity service fails.
 			w.Header()["X-Iam-Trace-Id"] = w.Header()[requestIDHeader]
 		}
-		answer, err := a.answer(o, w, r)
+		c := call{w: w, r: r}
+		answer, err := a.answer(o, &c)
+		a.audit(r, o, c.body, c.caller, w.Header().Get(requestIDHeader), err)
 		if err == nil {
 			err = a.write(w, r, answer)
 		}
@@ -85,21 +87,23 @@ func (a *API) handler(o operation) http.Handler {
 	})
 }
 
-func (a *API) answer(o operation, w http.ResponseWriter, r *http.Request) (any, error) {
-	body, err := readBody(w, r)
-	if err != nil {
+// answer fills in the rest of a call, and answers it.
+func (a *API) answer(o operation, c *call) (_ any, err error) {
+	if c.body, err = readBody(c.w, c.r); err != nil {
 		return nil, err
 	}
-	c := call{w: w, r: r, body: body}
 	if !o.open {
-		if c.caller, err = a.authenticate(r, body); err != nil {
+		if c.caller, err = a.authenticate(c.r, c.body); err != nil {
+			return nil, err
+		}
+		if err := a.limited(c.caller); err != nil {
 			return nil, err
 		}
 		if err := c.caller.InRegion(); err != nil && !o.global {
 			return nil, err
 		}
 	}
-	return o.serve(c)
+	return o.serve(*c)
 }
 
 // status is an answer with a status other than 200.

@@ -69,6 +69,8 @@ type Config struct {
 	CacheLimit       int64              // of all caches together, in bytes; 0 for no caches
 	Mail             *notice.MailServer // for notices; nil when there is none
 	NoticeNetworks   []netip.Prefix     // private ones that notices may be sent to
+	AccessLog        bool               // a line in the server's log for every request
+	Rate             int                // requests that a user may make in a second; 0 for no limit
 	PollRepositories time.Duration      // between looks at the repositories of tasks that are built when code changes; 0 for never
 	NoticePauses     []time.Duration    // before the second and the third try; default 10 s and a minute
 	Zone             *time.Location     // of daily numbers and of times without a zone
@@ -89,6 +91,7 @@ type Server struct {
 	timers  *trigger.Runner
 	notices *notice.Sender
 	hooks   *hook.Service
+	audit   *os.File
 	poller  *hook.Poller // nil when nobody is to look
 	purger  *purge.Purger
 	runner  runner
@@ -171,6 +174,13 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: time.Now}
 	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: time.Now})
+	if s.audit, err = os.OpenFile(filepath.Join(c.DataDir, "audit.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	var access *slog.Logger
+	if c.AccessLog {
+		access = c.Log
+	}
 	if c.PollRepositories > 0 {
 		s.poller = &hook.Poller{Store: s.store, Hooks: s.hooks, Sources: git, Interval: c.PollRepositories}
 	}
@@ -178,6 +188,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate,
 			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -365,6 +376,9 @@ func (s *Server) closeStores() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.audit != nil {
+		errs = append(errs, s.audit.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

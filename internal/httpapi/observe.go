@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+	"unicode"
+
+	"golang.org/x/time/rate"
+
+	"atelier/internal/iam"
+)
+
+// auditEvents are the vendor's names of what operations do. Others that change something have their own name, with a small letter first.
+var auditEvents = map[string]string{
+	"CreateBuildJob": "createJob", "CreateNewJob": "createJob", "CopyJob": "createJob",
+	"RunJob": "buildJob", "ExecuteJob": "buildJob", "RerunBuild": "buildJob",
+	"DeleteBuildJob": "deleteJob", "DeleteTheJob": "deleteJob", "BatchDeleteBuildJobs": "deleteJob",
+	"UpdateBuildJob": "updateJob", "UpdateNewJob": "updateJob",
+	"DisableBuildJob": "disableJob", "EnableBuildJob": "enableJob", "DisableTheJob": "disableJob", // or enables: see auditEvent
+	"StopBuildJob": "stopJob", "StopTheJob": "stopJob",
+	"CreateTemplate": "createCustomTemplate", "CreateTemplates": "createCustomTemplate",
+	"DeleteTemplate": "deleteCustomTemplate", "DeleteTemplates": "deleteCustomTemplate",
+}
+
+// auditEvent is what a request does, in the audit log; empty when it changes nothing, and for proofs that are only issued.
+func auditEvent(o operation, body []byte) string {
+	if o.method == http.MethodGet || o.method == http.MethodHead || o.open {
+		return ""
+	}
+	if o.id == "DisableTheJob" {
+		var in struct {
+			Disabled looseBool `json:"disabled"`
+		}
+		if json.Unmarshal(body, &in) == nil && in.Disabled.value != nil && !*in.Disabled.value {
+			return "enableJob"
+		}
+	}
+	if event := auditEvents[o.id]; event != "" {
+		return event
+	}
+	name := []rune(o.id)
+	name[0] = unicode.ToLower(name[0])
+	return string(name)
+}
+
+// audit notes a request that changes something, also one that was refused. It says nothing of the body, which may hold secrets.
+func (a *API) audit(r *http.Request, o operation, body []byte, caller iam.Caller, requestID string, err error) {
+	event := auditEvent(o, body)
+	if a.Audit == nil || event == "" || caller.User.ID == "" {
+		return
+	}
+	status, code := http.StatusOK, ""
+	if err != nil {
+		e := onWire(err, o.old())
+		status, code = e.Status, e.Code
+	}
+	a.Audit.LogAttrs(r.Context(), slog.LevelInfo, event,
+		slog.String("operation", o.id), slog.String("user_id", caller.User.ID), slog.String("user_name", caller.User.Name), slog.String("domain_id", caller.User.DomainID),
+		slog.String("source", r.RemoteAddr), slog.String("path", r.URL.Path), slog.Int("status", status), slog.String("error_code", code), slog.String("request_id", requestID))
+}
+
+// limiter bounds how many requests each user makes.
+type limiter struct {
+	perSecond int
+
+	mu         sync.Mutex
+	young, old map[string]*rate.Limiter // as in a cache: who was not there for a while is forgotten
+}
+
+const maxLimited = 4096
+
+// allow reports whether a user may make a request now; otherwise it says when.
+func (l *limiter) allow(user string, now time.Time) (wait time.Duration, ok bool) {
+	if l.perSecond == 0 {
+		return 0, true
+	}
+	l.mu.Lock()
+	one := l.young[user]
+	if one == nil {
+		if one = l.old[user]; one == nil {
+			one = rate.NewLimiter(rate.Limit(l.perSecond), 2*l.perSecond)
+		}
+		if len(l.young) >= maxLimited || l.young == nil {
+			l.young, l.old = make(map[string]*rate.Limiter), l.young
+		}
+		l.young[user] = one
+	}
+	l.mu.Unlock()
+	reservation := one.ReserveN(now, 1)
+	if wait = reservation.DelayFrom(now); wait == 0 {
+		return 0, true
+	}
+	reservation.CancelAt(now)
+	return wait, false
+}
+
+// limited is the answer to a user who asks too often.
+func (a *API) limited(caller iam.Caller) error {
+	if wait, ok := a.limits.allow(caller.User.ID, a.Now()); !ok {
+		return &apiError{
+			Status: http.StatusTooManyRequests, Code: "APIGW.0308", Message: "The throttling threshold has been reached: try again later.",
+			retryAfter: max(1, int(wait.Seconds()+0.999)),
+		}
+	}
+	return nil
+}
+
+// measured is an answer whose status and size are known afterwards.
+type measured struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (m *measured) WriteHeader(code int) {
+	if m.status == 0 {
+		m.status = code
+	}
+	m.ResponseWriter.WriteHeader(code)
+}
+
+func (m *measured) Write(p []byte) (int, error) {
+	if m.status == 0 {
+		m.status = http.StatusOK
+	}
+	n, err := m.ResponseWriter.Write(p)
+	m.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for [http.ResponseController].
+func (m *measured) Unwrap() http.ResponseWriter { return m.ResponseWriter }
+
+// logged has every request in the access log.
+func (a *API) logged(next http.Handler) http.Handler {
+	if a.Access == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := a.Now()
+		m := &measured{ResponseWriter: w}
+		defer func() { // also when the answer was broken off
+			a.Access.LogAttrs(r.Context(), slog.LevelInfo, "request",
+				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", m.status), slog.Int64("bytes", m.bytes),
+				slog.Duration("took", a.Now().Sub(began)), slog.String("source", r.RemoteAddr), slog.String("agent", r.UserAgent()),
+				slog.String("request_id", w.Header().Get(requestIDHeader)))
+		}()
+		next.ServeHTTP(m, r)
+	})
+}

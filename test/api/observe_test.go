@@ -1,0 +1,134 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
+
+	"atelier/internal/iam"
+	"atelier/internal/server"
+	"atelier/internal/server/servertest"
+)
+
+// TestAuditLog changes things, and finds in the audit log who did.
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	c := s.Client(s.Developer)
+	task := shell(s, "demo", "true")
+	task.Parameters = &[]model.CreateBuildJobParameter{parameter("TOKEN", "dont-show-this", "sensitiveVar", "true")}
+	job := create(t, c, task)
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	await(t, c, job, 1)
+	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
+	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: false}})
+	file := uploadFile(t, s, s.Developer, "a.pem", "dont-show-this")
+	viewer := s.NewUser("viewer")
+	s.Grant(s.Project, viewer, iam.Viewer)
+	s.Call(viewer, "DELETE", "/v1/job/"+job+"/delete", "")
+	s.Call(s.Developer, "DELETE", "/v2/keystore/"+file+"/delete", "")
+	s.Send(s.Request("DELETE", "/v1/job/"+job+"/delete", "")) // nobody knows who that was
+
+	log, err := os.Open(filepath.Join(s.Config.DataDir, "audit.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if info, err := log.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read it: %v, %v", info.Mode(), err)
+	}
+	var got []string
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		if strings.Contains(lines.Text(), "dont-show-this") {
+			t.Errorf("it holds a secret: %s", lines.Text())
+		}
+		e := decoded[struct {
+			Msg, Operation, Path string
+			UserName             string `json:"user_name"`
+			Status               int
+			RequestID            string `json:"request_id"`
+			Source               string
+		}](t, lines.Text())
+		if len(e.RequestID) != 32 || !strings.HasPrefix(e.Source, "127.0.0.1:") {
+			t.Errorf("%s", lines.Text())
+		}
+		got = append(got, fmt.Sprint(e.Msg, " ", e.UserName, " ", e.Status))
+	}
+	want := []string{"createJob dev 200", "buildJob dev 200", "disableJob dev 200", "enableJob dev 200", "uploadKeystore dev 200", "deleteJob viewer 403", "deleteKeystore dev 200"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the audit log (-want +got):\n%s", diff)
+	}
+}
+
+// lines is a log that can be read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// TestAccessLog finds requests in the server's log, with what was answered.
+func TestAccessLog(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	s := servertest.Start(t, func(c *server.Config) { c.AccessLog, c.Log = true, slog.New(slog.NewTextHandler(log, nil)) })
+	a := s.Call(s.Developer, "GET", "/v3/"+s.Project+"/jobs?page_size=1", "")
+	s.Send(s.Request("GET", "/v3/nothing", ""))
+	text := log.String()
+	for _, want := range []string{
+		"msg=request method=GET path=/v3/" + s.Project + "/jobs status=200 bytes=" + strconv.Itoa(len(a.Body)), "request_id=" + a.Header.Get("X-Request-Id"),
+		"path=/v3/nothing status=404",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// TestRateLimit asks more often than a user may.
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(c *server.Config) { c.Rate = 1 })
+	refused := 0
+	for range 20 {
+		a := s.Call(s.Developer, "GET", "/v3/"+s.Project+"/jobs?page_size=1", "")
+		switch a.Status {
+		case http.StatusOK:
+		case http.StatusTooManyRequests:
+			refused++
+			checkProblem(t, s, a, 429, "APIGW.0308", "The throttling threshold has been reached")
+			if after, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || after < 1 {
+				t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
+			}
+		default:
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	if refused == 0 {
+		t.Error("20 requests at once are not too many for one in a second")
+	}
+	if a := s.Call(s.Admin, "GET", "/v3/"+s.Project+"/jobs?page_size=1", ""); a.Status != 200 {
+		t.Errorf("somebody else is refused: %d %s", a.Status, a.Body)
+	}
+}
