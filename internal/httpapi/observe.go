@@ -57,7 +57,7 @@ func (a *API) audit(r *http.Request, o operation, body []byte, caller iam.Caller
 		e := onWire(err, o.old())
 		status, code = e.Status, e.Code
 	}
-	a.Audit.LogAttrs(r.Context(), slog.LevelInfo, event,
+	a.Audit.LogAttrs(r.Context(), slog.LevelInfo, event, //nolint:sloglint // the event is what such lines are looked up by
 		slog.String("operation", o.id), slog.String("user_id", caller.User.ID), slog.String("user_name", caller.User.Name), slog.String("domain_id", caller.User.DomainID),
 		slog.String("source", r.RemoteAddr), slog.String("path", r.URL.Path), slog.Int("status", status), slog.String("error_code", code), slog.String("request_id", requestID))
 }

@@ -28,6 +28,12 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockDir gives a data directory free. To close the file would not do: a process that is being started at this moment has it too, until
+// its program begins.
+func unlockDir(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // serverID returns what names this server in leases. It stays the same over restarts, so that a server that begins knows which
 // builds it held when it was killed.
 func serverID(dir string) (string, error) {

@@ -381,7 +381,7 @@ func (s *Server) closeStores() error {
 		errs = append(errs, s.audit.Close())
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, unlockDir(s.lock))
 	}
 	return errors.Join(errs...)
 }

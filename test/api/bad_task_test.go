@@ -111,7 +111,7 @@ func badTasks(s *servertest.Server, a app) []badRequest {
 		{"limit", full(`"timeout": {"limit": "0", "unit": "hour"}`), []string{`timeout: limit: must be a whole number of 1 or more, found "0"`}},
 		{"too long", full(`"timeout": {"limit": "61", "unit": "minute"}`), []string{"timeout: is 1h1m0s, at most 1h0m0s is allowed"}},
 		{"schedule", full(`"triggers": [{"name": "hudson.triggers.TimerTrigger", "parameters": [{"name": "spec", "value": "0 25 * * *"}]}]`), []string{"triggers[0]: spec: must have numbers", `"0 25 * * *"`}},
-		{"trigger", full(`"triggers": [{"name": "cron", "parameters": []}]`), []string{`triggers[0]: name: must be hudson.triggers.TimerTrigger, found "cron"`}},
+		{"trigger", full(`"triggers": [{"name": "cron", "parameters": []}]`), []string{`triggers[0]: name: must be hudson.triggers.TimerTrigger or atelier.triggers.PushTrigger, found "cron"`}},
 		{"definition", full(`"parameters": [{"name": "text"}]`), []string{`parameters[0].name: must be hudson.model.StringParameterDefinition, found "text"`}},
 		{"parameter's name", parameter("a-b", "", ""), []string{"parameters[0].params.name: must be 1 to 128 letters, digits or underscores", `"a-b"`}},
 		{"reserved parameter", parameter("LD_PRELOAD", "", ""), []string{"parameters[0].params.name", `"LD_PRELOAD" is reserved`}},

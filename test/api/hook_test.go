@@ -253,6 +253,11 @@ func TestAutoExecute(t *testing.T) {
 	if a.Status != 200 {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
+	awaitTold(t, s, decoded[struct {
+		Result struct {
+			ID string `json:"delivery_id"`
+		}
+	}](t, a.Body).Result.ID)
 	if r := await(t, c, job, 1); *r.TriggerType != "CODEHUB_TRIGGER" || *r.Commit != commit {
 		t.Errorf("%+v", r)
 	}
