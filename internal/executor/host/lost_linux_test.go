@@ -238,7 +238,7 @@ func TestUnprivileged(t *testing.T) {
 	if out, err := exec.Command("install", "-m", "755", program, dir+"/test").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	again := exec.Command(dir+"/test", "-test.run=^(TestContract|TestRecover|TestServerKilled|TestSupervisorKilled)$", "-test.timeout=100s")
+	again := exec.Command(dir+"/test", "-test.run=^(TestContract|TestRecover|TestServerKilled|TestSupervisorKilled|TestContractSandbox|TestIsolation.*)$", "-test.timeout=200s")
 	again.Dir, again.Env = dir, append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if out, err := again.CombinedOutput(); err != nil || !bytes.HasSuffix(out, []byte("PASS\n")) {
