@@ -52,6 +52,7 @@ type serverFlags struct {
 	TenantBuilds     int      `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
 	containerFlags   `embed:""`
+	isolationFlags   `embed:""`
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
@@ -101,6 +102,8 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		check(err == nil, "--file-repositories", "%v", err)
 	}
 	containers, wrong := f.containerFlags.config()
+	errs = append(errs, wrong...)
+	isolation, wrong := f.isolationFlags.config()
 	if errs = append(errs, wrong...); len(errs) > 0 {
 		return server.Config{}, errors.Join(errs...)
 	}
@@ -109,7 +112,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
-		Containers:   containers,
+		Containers: containers, Isolation: isolation,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

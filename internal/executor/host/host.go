@@ -217,7 +217,11 @@ func (e *Executor) Recover(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("remove what build %s left behind: %w", entry.Name(), err))
 		}
 	}
-	e.warm()
+	if e.sandbox != nil {
+		for range firstSpare {
+			e.warming.Go(e.warm)
+		}
+	}
 	return errors.Join(failed...)
 }
 

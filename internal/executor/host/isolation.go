@@ -149,10 +149,11 @@ func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
 	return s, nil
 }
 
-// sandboxArgs returns what all sandboxes have in common. The first process is the supervisor. A server that is root keeps
+// sandboxArgs returns what all sandboxes have in common. They do not die with their parent, since the kernel takes the thread that started
+// them for it, and threads come and go: the supervisor sees by its control channel that the server is gone. The first process is the supervisor. A server that is root keeps
 // it root, with the power to be somebody else and to end processes and no other, so no step can touch it.
 func sandboxArgs(masks []string, root bool) []string {
-	args := []string{"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent"}
+	args := []string{"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"}
 	if root {
 		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
 	}

@@ -253,6 +253,16 @@ func TestIsolationUsers(t *testing.T) {
 				t.Fatal(err)
 			}
 			must(t, first, "git -C app status --porcelain; git -C app log -1 >/dev/null; echo >> app/dir/file; echo > got/new; echo >> got/it; touch app/.git/x; [ -z \"$(find . ! -user $(id -u))\" ]")
+			// A file that somebody else has in the workspace is not read for the build.
+			if err := os.WriteFile(first.path("workspace")+"/foreign", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := first.ReadFile("foreign"); !fault.Is(err, fault.Invalid) {
+				t.Errorf("a file of root: %v", err)
+			}
+			if f, err := first.ReadFile("got/it"); err != nil || f.Close() != nil {
+				t.Error(err)
+			}
 			// A link in the place of the server's own file leads nowhere.
 			must(t, first, `rm "$0"; ln -s $WORKSPACE/app/dir/file "$0"`)
 			if got := must(t, first, "cat app/dir/file"); got != "content\n" {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"atelier/internal/executor"
+	"atelier/internal/fault"
 )
 
 // makeOwn makes a directory for the steps of a build alone.
@@ -62,6 +63,25 @@ type workspace struct {
 	owner owner
 }
 
+// ReadFile implements [executor.Files]. It refuses the files of others: a step that may not read one can still give it a name in
+// the workspace, where the kernel lets users link files that are not theirs.
+func (w workspace) ReadFile(file string) (io.ReadCloser, error) {
+	f, err := w.Directory.ReadFile(file)
+	if err != nil || w.owner.user == 0 {
+		return f, err
+	}
+	if info, err := f.(*os.File).Stat(); err != nil || !ownedBy(info, w.owner.user) {
+		return nil, errors.Join(fault.Wrap(err, fault.Invalid, "%q is not a file of the build's user", file), f.Close())
+	}
+	return f, nil
+}
+
+// ownedBy reports whether a file is a user's.
+func ownedBy(info fs.FileInfo, user int) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == user
+}
+
 // WriteFile implements [executor.Files].
 func (w workspace) WriteFile(ctx context.Context, file string, content io.Reader) error {
 	if err := w.Directory.WriteFile(ctx, file, content); err != nil || w.owner.user == 0 {
@@ -77,7 +97,7 @@ func (w workspace) WriteFile(ctx context.Context, file string, content io.Reader
 		if err != nil {
 			return err
 		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) == os.Geteuid() {
+		if ownedBy(info, os.Geteuid()) {
 			if err := root.Lchown(name, w.owner.user, w.owner.group); err != nil {
 				return fmt.Errorf("give a file of the workspace to its user: %w", err)
 			}

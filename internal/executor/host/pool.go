@@ -10,6 +10,10 @@ import (
 // maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
 const maxSpare = 8
 
+// firstSpare is how many sandboxes are made before there is a build. Builds that follow one another without pause are quicker than
+// sandboxes, for a while.
+const firstSpare = 4
+
 // takeTree returns a supervisor that watches nothing.
 func (e *Executor) takeTree() (*tree, error) {
 	for {
@@ -84,30 +88,31 @@ func (e *Executor) takeBox(dir string) (*tree, error) {
 	}
 }
 
-// leaveBox ends a sandbox, whose build is over: nothing that a build has touched is there for the next. Another one is made instead,
-// meanwhile.
+// leaveBox ends a sandbox, whose build is over: nothing that a build has touched is there for the next. No process of the build is left
+// in it, so nobody has to wait for that. Meanwhile another one is made. The error is that of one that has not ended as it should.
 func (e *Executor) leaveBox(t *tree) error {
-	err := t.close()
-	e.warm()
-	return err
+	if !t.alive() {
+		e.warming.Go(e.warm)
+		return t.close()
+	}
+	e.warming.Go(func() {
+		_ = t.close()
+		e.warm()
+	})
+	return nil
 }
 
 // warm makes a sandbox for a build that is still to come.
 func (e *Executor) warm() {
-	if e.sandbox == nil {
-		return
+	b, err := e.newBox()
+	if err != nil {
+		return // whoever needs one sees why
 	}
-	e.warming.Go(func() {
-		b, err := e.newBox()
-		if err != nil {
-			return // whoever needs one sees why
-		}
-		select {
-		case e.boxes <- b:
-		default: // there are enough
-			_ = b.close()
-		}
-	})
+	select {
+	case e.boxes <- b:
+	default: // there are enough
+		_ = b.close()
+	}
 }
 
 // Close ends the supervisors that no build has. No build may be opened any more.

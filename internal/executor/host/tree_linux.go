@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -161,7 +163,22 @@ func (t *tree) terminate() { _, _ = t.control.Write(supervisor.Frame(supervisor.
 func (t *tree) kill()      { _, _ = t.control.Write(supervisor.Frame(supervisor.Kill, nil)) }
 
 // abandon ends a supervisor that does not do what it is told. Then wait returns errGone.
-func (t *tree) abandon() { _ = t.process.Process.Kill() }
+func (t *tree) abandon() {
+	if !t.boxed {
+		_ = t.process.Process.Kill()
+		return
+	}
+	// The child is the supervisor, the first process of its namespace, and with it all others there go. Then bubblewrap ends. Until
+	// this process has waited for it, nobody else has its id, and the child's neither while bubblewrap has not.
+	pid := strconv.Itoa(t.process.Process.Pid)
+	children, _ := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	for child := range strings.FieldsSeq(string(children)) {
+		if id, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(id, syscall.SIGKILL)
+		}
+	}
+	_ = t.process.Process.Kill()
+}
 
 // close ends the supervisor, and it everything else. The error is that of a supervisor that did not end as it should.
 func (t *tree) close() error {
