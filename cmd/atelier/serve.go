@@ -54,6 +54,7 @@ type serverFlags struct {
 	containerFlags   `embed:""`
 	noticeFlags      `embed:""`
 	PollRepositories time.Duration `help:"Time between looks at the repositories of tasks that are built when code changes; 0 for never." default:"0s"`
+	isolationFlags   `embed:""`
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
@@ -114,6 +115,8 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	containers, wrong := f.containerFlags.config()
 	errs = append(errs, wrong...)
 	mail, networks, wrong := f.noticeFlags.config()
+	errs = append(errs, wrong...)
+	isolation, wrong := f.isolationFlags.config()
 	if errs = append(errs, wrong...); len(errs) > 0 {
 		return server.Config{}, errors.Join(errs...)
 	}
@@ -122,8 +125,8 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
-		Containers: containers,
-		Mail:       mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit,
+		Containers: containers, Isolation: isolation,
+		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -62,6 +63,7 @@ type Config struct {
 	Classes          []string           // of builds that this server runs; all when empty
 	Limits           build.Limits       // on builds at a time, over all servers
 	Containers       *container.Config  // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
+	Isolation        host.Isolation     // of steps on this machine, without what this package knows to be private
 	QueueTimeout     time.Duration      // of a build that waits for an executor
 	BuildTimeout     time.Duration      // of a task that has none
 	MaxBuildTimeout  time.Duration      // that a task may ask for
@@ -231,9 +233,12 @@ func openCaches(c Config) (engine.Caches, error) {
 func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error) {
 	dir, path := filepath.Join(c.DataDir, "builds"), os.Getenv("PATH")
 	if c.Containers == nil {
-		e, err := host.New(host.Config{Dir: dir, Source: git, Path: path})
+		e, err := host.New(host.Config{Dir: dir, Source: git, Path: path, Isolation: c.isolation()})
 		if err != nil {
 			return nil, err // and no executor: a nil one in an interface is not nil
+		}
+		for _, gap := range e.Gaps() {
+			c.Log.Warn("builds are not isolated as they could be", "gap", gap)
 		}
 		return e, nil
 	}
@@ -244,6 +249,22 @@ func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error
 		return nil, fmt.Errorf("--executor container: %w", err)
 	}
 	return e, nil
+}
+
+// isolation returns what steps on this machine are kept from: of what is kept, everything.
+func (c Config) isolation() host.Isolation {
+	isolation := c.Isolation
+	isolation.Private = append(slices.Clone(isolation.Private), c.DataDir)
+	for _, file := range []string{c.KeyFile, c.TLSKey} {
+		if file != "" {
+			isolation.Private = append(isolation.Private, file)
+		}
+	}
+	if file, ok := strings.CutPrefix(c.Database, "sqlite:"); ok {
+		isolation.Private = append(isolation.Private, file, file+"-wal", file+"-shm")
+	}
+	isolation.Reach = func() error { return os.Chmod(c.DataDir, 0o711) } //nolint:gosec // all that is in it is for its owner alone
+	return isolation
 }
 
 // withConsole gives the console its few paths and the API all others, as they were sent.

@@ -31,7 +31,7 @@ type Runner interface {
 	// may have made it, and git would obey the configuration in it.
 	MakeDir(ctx context.Context, dir string) error
 
-	// Git runs git in a directory below the workspace, as the user that runs the steps. It gets args without the program's name
+	// Git runs git in a directory below the workspace, with the credentials of the server's user. It gets args without the program's name
 	// and env in addition to what the executor gives it. Both outputs go to out. An exit code other than 0 is not an error.
 	Git(ctx context.Context, dir string, args, env []string, out io.Writer) (exitCode int, err error)
 }

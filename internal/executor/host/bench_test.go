@@ -13,8 +13,12 @@ import (
 )
 
 // BenchmarkStep is what a step costs that does nothing, next to the bare shell, and what a build costs that has one such step.
-func BenchmarkStep(b *testing.B) {
-	e := newExecutor(b, b.TempDir())
+func BenchmarkStep(b *testing.B) { benchmarkStep(b, newExecutor(b, b.TempDir())) }
+
+// BenchmarkIsolated is the same with all isolation.
+func BenchmarkIsolated(b *testing.B) { benchmarkStep(b, newIsolated(b, b.TempDir())) }
+
+func benchmarkStep(b *testing.B, e *Executor) {
 	openBuild := func() executor.Session {
 		s, err := e.Open(b.Context(), executor.Build{Record: uuid.NewString()})
 		if err != nil {

@@ -20,7 +20,13 @@ import (
 
 // checkout puts a repository into the workspace. What is wrong with the repository is a result of the step, not an error.
 func (s *session) checkout(ctx context.Context, spec plan.Checkout, out io.Writer) (executor.Result, error) {
+	if err := s.takeOuter(); err != nil {
+		return executor.Result{}, fmt.Errorf("start the supervisor of the checkout: %w", err)
+	}
 	err := s.executor.source.Checkout(ctx, runner{s}, source.Checkout(spec), out)
+	if given := s.owner.giveAll(string(s.Directory)); given != nil {
+		return executor.Result{}, errors.Join(err, given)
+	}
 	if err == nil {
 		return executor.Result{}, nil
 	}
@@ -34,7 +40,18 @@ func (s *session) checkout(ctx context.Context, spec plan.Checkout, out io.Write
 	return executor.Result{ExitCode: 1, Reason: why}, nil
 }
 
-// runner runs git as the build's steps are run, but with the configuration and the credentials of the server's user.
+// takeOuter makes sure that there is a supervisor for git. It is not in the sandbox, where the server's credentials are not to be seen.
+func (s *session) takeOuter() (err error) {
+	if s.outer == nil && s.executor.sandbox == nil {
+		s.outer = s.tree
+	}
+	if s.outer == nil && s.tree != nil {
+		s.outer, err = s.executor.takeTree()
+	}
+	return err
+}
+
+// runner runs git as the build's steps are run, but as the server's user, with its configuration and credentials.
 type runner struct{ *session }
 
 // MakeDir implements [source.Runner].
@@ -47,6 +64,11 @@ func (r runner) MakeDir(_ context.Context, dir string) error {
 	if dir != "" {
 		if err := root.MkdirAll(filepath.FromSlash(dir), 0o755); err != nil {
 			return fault.Wrap(err, fault.Invalid, "the directory %s of the workspace cannot be made: something is in its way, or a link leads out of the workspace", dir)
+		}
+	}
+	if r.owner.user != 0 { // git works in no directory of somebody else; giveAll gives it back
+		if err := root.Lchown(filepath.FromSlash(path.Join(".", dir)), os.Geteuid(), os.Getegid()); err != nil {
+			return fmt.Errorf("take the directory of the repository: %w", err)
 		}
 	}
 	switch _, err := root.Lstat(path.Join(dir, ".git")); {
@@ -65,7 +87,7 @@ func (r runner) Git(ctx context.Context, dir string, args, env []string, out io.
 		return 0, fault.New(fault.Unavailable, "the git program is not installed on the host that runs the build")
 	}
 	all := slices.Concat(r.executor.source.Environ(), env, []string{marker + "=" + r.record})
-	done, err := r.run(ctx, supervisor.Command{
+	done, err := r.run(ctx, r.outer, supervisor.Command{
 		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(string(r.Directory), filepath.FromSlash(dir)), Env: lastOfEach(all),
 	}, out)
 	return done.ExitCode, err

@@ -2,8 +2,7 @@
 //
 // A build has a directory of its own, which holds its workspace, a home and a place for temporary files, and a supervisor: a
 // small process that starts the build's commands one after another and owns everything that comes of them. See package
-// supervisor. Nothing keeps a step from the files of the user that it runs as; where builds must not trust each other, use an
-// executor with containers.
+// supervisor. What keeps a step from the server's files and from other builds is said by [Isolation].
 package host
 
 import (
@@ -14,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"atelier/internal/executor"
@@ -39,12 +39,12 @@ type Config struct {
 	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
 	Grace time.Duration
 
+	// Isolation says what steps are kept from.
+	Isolation Isolation
+
 	// Hurry is closed when steps that are stopped have no more time to end by themselves; nil for never.
 	Hurry <-chan struct{}
 }
-
-// maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
-const maxSpare = 8
 
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -58,6 +58,12 @@ type Executor struct {
 	hurry  <-chan struct{}
 	shell  string     // with its directory
 	spare  chan *tree // supervisors between two builds
+
+	sandbox *sandbox  // that steps run in; nil for none
+	boxes   chan *box // that no build has yet
+	users   *userPool // whom steps run as; nil for the server's own user
+	gaps    []string  // of what was to be isolated
+	warming sync.WaitGroup
 
 	// patience is how long a supervisor has for what takes it a moment. One that takes longer was stopped by a step, or waits
 	// for a process that the kernel cannot end.
@@ -90,13 +96,16 @@ func New(config Config) (*Executor, error) {
 	e := &Executor{
 		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
 		grace: cmp.Or(config.Grace, executor.Grace), hurry: config.Hurry, patience: 5 * time.Second,
-		spare: make(chan *tree, maxSpare),
+		spare: make(chan *tree, maxSpare), boxes: make(chan *box, maxSpare),
 	}
 	if e.shell = e.find("bash"); e.shell == "" {
 		e.shell = e.find("sh")
 	}
 	if e.shell == "" {
 		return nil, fmt.Errorf("there is neither bash nor sh in %s", e.path)
+	}
+	if err := e.isolate(config.Isolation); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
@@ -117,6 +126,9 @@ func (e *Executor) BuildDir(record string) string { return filepath.Join(e.dir, 
 
 // Workspace implements [executor.Executor].
 func (e *Executor) Workspace(record string) string {
+	if e.sandbox != nil {
+		record = inside
+	}
 	return cmp.Or(e.fixed, filepath.Join(e.dir, record, "workspace"))
 }
 
@@ -128,69 +140,58 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." {
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
-	dir, workspace := e.BuildDir(build.Record), e.Workspace(build.Record)
-	env, err := Environment(dir, workspace, build)
+	s := &session{executor: e, record: build.Record, dir: e.BuildDir(build.Record), caches: build.Caches}
+	s.Directory = executor.Directory(cmp.Or(e.fixed, s.path("workspace")))
+	s.inside = s.dir
+	if e.sandbox != nil {
+		s.inside = filepath.Join(e.dir, inside)
+	}
+	env, err := Environment(s.inside, e.Workspace(build.Record), build)
 	if err != nil {
 		return nil, err
 	}
-	env = lastOfEach(append([]string{"PATH=" + e.path}, env...))
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the build's directory: %w", err)
+	s.env = lastOfEach(append([]string{"PATH=" + e.path}, env...))
+	if e.users != nil {
+		s.owner = e.users.take()
 	}
-	s := &session{Directory: executor.Directory(workspace), executor: e, record: build.Record, dir: dir, env: env, caches: build.Caches}
-	if s.tree, err = e.takeTree(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start the build's supervisor: %w", err), s.Close(ctx))
-	}
-	own := []string{s.path("home"), s.path("tmp")}
-	if e.fixed == "" {
-		own = append(own, workspace)
-	}
-	for _, name := range own { // while a new supervisor starts
-		if err := os.Mkdir(name, 0o700); err != nil {
-			return nil, errors.Join(fmt.Errorf("make the build's directory: %w", err), s.Close(ctx))
-		}
+	if err := s.enter(); err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
 }
 
-// takeTree returns a supervisor that watches nothing.
-func (e *Executor) takeTree() (*tree, error) {
-	for {
-		select {
-		case t := <-e.spare:
-			if t.alive() {
-				return t, nil
-			}
-			_ = t.close() // somebody killed it
-		default:
-			return startTree(e.dir, e.patience)
+// enter makes the directories of a build and starts what it runs in.
+func (s *session) enter() (err error) {
+	e := s.executor
+	if e.sandbox == nil {
+		if err := os.Mkdir(s.dir, 0o700); err != nil {
+			return fmt.Errorf("make the build's directory: %w", err)
+		}
+		s.made = true
+		if s.tree, err = e.takeTree(); err != nil {
+			return fmt.Errorf("start the build's supervisor: %w", err)
+		}
+	} else {
+		if s.tree, err = e.takeBox(s.dir); err != nil {
+			return fmt.Errorf("start the build's sandbox: %w", err)
+		}
+		s.made = true
+	}
+	if s.owner.user != 0 {
+		if err := s.owner.give(s.dir); err != nil {
+			return fmt.Errorf("give the build's directory to its user: %w", err)
 		}
 	}
-}
-
-// leaveTree takes a supervisor back whose build is over. The error is that of one that did not end as it should.
-func (e *Executor) leaveTree(t *tree) error {
-	if t.alive() {
-		select {
-		case e.spare <- t:
-			return nil
-		default: // there are enough
+	own := []string{s.path("home"), s.path("tmp")}
+	if e.fixed == "" {
+		own = append(own, string(s.Directory))
+	}
+	for _, name := range own { // while a new supervisor starts
+		if err := s.owner.makeOwn(name); err != nil {
+			return fmt.Errorf("make the build's directory: %w", err)
 		}
 	}
-	return t.close()
-}
-
-// Close ends the supervisors that no build has. No build may be opened any more.
-func (e *Executor) Close() error {
-	var failed []error
-	for {
-		select {
-		case t := <-e.spare:
-			failed = append(failed, t.close())
-		default:
-			return errors.Join(failed...)
-		}
-	}
+	return nil
 }
 
 // Recover implements [executor.Executor].
@@ -214,6 +215,11 @@ func (e *Executor) Recover(ctx context.Context) error {
 		}
 		if err := removeAll(filepath.Join(e.dir, entry.Name())); err != nil {
 			failed = append(failed, fmt.Errorf("remove what build %s left behind: %w", entry.Name(), err))
+		}
+	}
+	if e.sandbox != nil {
+		for range firstSpare {
+			e.warming.Go(e.warm)
 		}
 	}
 	return errors.Join(failed...)

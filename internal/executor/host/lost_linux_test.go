@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"atelier/internal/executor"
+	"atelier/internal/needs"
 	"atelier/internal/plan"
 )
 
@@ -111,26 +112,32 @@ func TestEverythingEndsWithTheBuild(t *testing.T) {
 // serveIn names the variable that makes the test program a server with a build, which somebody will kill.
 const serveIn = "ATELIER_TEST_SERVE_IN"
 
+// serveIsolated says that steps of that server are isolated.
+const serveIsolated = "ATELIER_TEST_SERVE_ISOLATED"
+
 func serve(dir string) {
 	e, err := makeExecutor(dir, "/")
+	if err == nil && os.Getenv(serveIsolated) != "" {
+		err = e.isolate(Isolation{Want: Require, Users: testUsers})
+	}
 	if err != nil {
 		panic(err)
 	}
 	record := uuid.NewString()
-	s, err := e.Open(context.Background(), executor.Build{Record: record, Env: []plan.Param{{Name: "TETHER", Value: dir + "/tether"}}})
+	s, err := e.Open(context.Background(), executor.Build{Record: record, Env: []plan.Param{{Name: "TETHER", Value: tetherIn(dir)}}})
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(e.Workspace(record))
+	fmt.Println(filepath.Join(e.BuildDir(record), "workspace"))
 	_, err = s.Run(context.Background(), script(wicked+"echo ready; wait"), os.Stdout)
 	panic(err)
 }
 
 // startServer starts a server as the given user and waits until its build runs.
-func startServer(t *testing.T, dir string) (server *exec.Cmd, workspace string) {
+func startServer(t *testing.T, dir string, env ...string) (server *exec.Cmd, workspace string) {
 	t.Helper()
 	server = exec.Command("/proc/self/exe")
-	server.Env = append(os.Environ(), serveIn+"="+dir)
+	server.Env = append(append(os.Environ(), serveIn+"="+dir), env...)
 	server.Stderr = os.Stderr
 	out, err := server.StdoutPipe()
 	if err != nil {
@@ -156,28 +163,52 @@ func readLine(t *testing.T, lines *bufio.Scanner) string {
 	return lines.Text()
 }
 
+// tetherIn returns where the tether of a server's build is. It is not below /tmp, which a sandbox has its own of.
+func tetherIn(dir string) string {
+	if os.Geteuid() != 0 {
+		return dir + "/tether"
+	}
+	return "/var/lib/" + strings.ReplaceAll(strings.TrimPrefix(dir, "/"), "/", "-")
+}
+
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := syscall.Mkfifo(dir+"/tether", 0o600); err != nil {
-		t.Fatal(err)
-	}
-	gone := tether{dir + "/tether"}.hold(t)
-	server, workspace := startServer(t, dir)
-	if err := server.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	gone() // before anybody recovers
+	for name, env := range map[string][]string{"plain": nil, "isolated": {serveIsolated + "=yes"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if env != nil {
+				needs.Program(t, "bwrap")
+				if os.Geteuid() != 0 {
+					t.Skip("there is no place for the tether that both this user and a sandbox can come to")
+				}
+			}
+			dir := t.TempDir()
+			name := tetherIn(dir)
+			if err := syscall.Mkfifo(name, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.Remove(name) })
+			if err := os.Chmod(name, 0o666); err != nil { //nolint:gosec // steps may be somebody else
+				t.Fatal(err)
+			}
+			gone := tether{name}.hold(t)
+			server, workspace := startServer(t, dir, env...)
+			if err := server.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			gone() // before anybody recovers
 
-	e, err := makeExecutor(dir, "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Recover(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(filepath.Dir(workspace)); !os.IsNotExist(err) {
-		t.Error("the build's directory is still there:", err)
+			e, err := makeExecutor(dir, "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := e.Recover(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(filepath.Dir(workspace)); !os.IsNotExist(err) {
+				t.Error("the build's directory is still there:", err)
+			}
+		})
 	}
 }
 
@@ -238,7 +269,7 @@ func TestUnprivileged(t *testing.T) {
 	if out, err := exec.Command("install", "-m", "755", program, dir+"/test").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	again := exec.Command(dir+"/test", "-test.run=^(TestContract|TestRecover|TestServerKilled|TestSupervisorKilled)$", "-test.timeout=100s")
+	again := exec.Command(dir+"/test", "-test.run=^(TestContract|TestRecover|TestServerKilled|TestSupervisorKilled|TestContractSandbox|TestIsolation.*)$", "-test.timeout=200s")
 	again.Dir, again.Env = dir, append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if out, err := again.CombinedOutput(); err != nil || !bytes.HasSuffix(out, []byte("PASS\n")) {

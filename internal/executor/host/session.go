@@ -19,13 +19,16 @@ import (
 
 // session is one build. It implements [executor.Session].
 type session struct {
-	executor.Directory // the workspace
-	executor           *Executor
-	record             string
-	dir                string
-	env                []string
-	caches             []executor.Cache
-	tree               *tree // nil before it was started and after it was closed
+	workspace
+	executor *Executor
+	record   string
+	dir      string
+	inside   string // what the steps call dir
+	made     bool   // whether dir is this build's
+	env      []string
+	caches   []executor.Cache
+	tree     *tree // runs the steps; nil before it was started and after it was closed
+	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
 }
 
 // Run implements [executor.Session].
@@ -52,31 +55,51 @@ func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
 func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
-	file := s.path("script")
-	if err := os.WriteFile(file, []byte(step.Script.Command), 0o600); err != nil {
+	if err := s.writeScript(step.Script.Command); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
-	defer os.Remove(file)
-	shell, env := s.executor.shell, s.env
+	defer os.Remove(s.path(scriptFile))
+	shell, e, env := s.executor.shell, s.executor, s.env
 	for _, c := range executor.CachesOf(step, s.caches) {
-		env = c.Environ(env, c.Dir)
+		dir, back, err := s.bring(c)
+		if err != nil {
+			return executor.Result{}, err
+		}
+		defer back()
+		env = c.Environ(env, dir)
 	}
-	return s.run(ctx, supervisor.Command{
-		Path: shell, Args: []string{filepath.Base(shell), "-e", file}, Dir: string(s.Directory), Env: env,
+	return s.run(ctx, s.tree, supervisor.Command{
+		Path: shell, Args: []string{filepath.Base(shell), "-e", filepath.Join(s.inside, scriptFile)}, Dir: e.Workspace(s.record), Env: env,
+		User: s.owner.user, Group: s.owner.group,
 	}, out)
 }
 
-// run runs a command until all that came of it is gone, and writes what they print to out. That out cannot be written to ends
+const scriptFile = "script"
+
+// writeScript makes the file of a script. Where it is to be, an earlier step may have put something else, such as a link.
+func (s *session) writeScript(command string) error {
+	if err := removeAll(s.path(scriptFile)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.path(scriptFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(command)
+	return errors.Join(err, f.Close(), s.owner.give(s.path(scriptFile)))
+}
+
+// run runs a command in a tree until all that came of it is gone, and writes what they print to out. That out cannot be written to ends
 // the command.
-func (s *session) run(ctx context.Context, command supervisor.Command, out io.Writer) (executor.Result, error) {
+func (s *session) run(ctx context.Context, t *tree, command supervisor.Command, out io.Writer) (executor.Result, error) {
 	if ctx.Err() != nil {
 		return executor.Result{}, context.Cause(ctx)
 	}
-	if s.tree == nil {
+	if t == nil {
 		return executor.Result{}, errors.New("the build is closed")
 	}
-	if err := s.tree.start(command); err != nil {
-		return executor.Result{}, s.lost(err)
+	if err := t.start(command); err != nil {
+		return executor.Result{}, s.lost(t, err)
 	}
 	var (
 		owned  sync.WaitGroup
@@ -85,14 +108,14 @@ func (s *session) run(ctx context.Context, command supervisor.Command, out io.Wr
 		err    error
 	)
 	owned.Go(func() {
-		defer s.tree.output.finish()
+		defer t.output.finish()
 		defer close(gone)
-		if status, err = s.tree.wait(); errors.Is(err, errGone) {
-			err = s.lost(err)
+		if status, err = t.wait(); errors.Is(err, errGone) {
+			err = s.lost(t, err)
 		}
 	})
-	owned.Go(func() { s.stopWith(ctx, gone) })
-	writeErr := s.tree.output.copyTo(out, s.tree.kill)
+	owned.Go(func() { s.stopWith(ctx, t, gone) })
+	writeErr := t.output.copyTo(out, t.kill)
 	owned.Wait()
 	switch {
 	case ctx.Err() != nil && !errors.Is(err, executor.ErrLost):
@@ -106,13 +129,13 @@ func (s *session) run(ctx context.Context, command supervisor.Command, out io.Wr
 }
 
 // stopWith ends the command that runs when ctx ends. It returns when the command is gone.
-func (s *session) stopWith(ctx context.Context, gone <-chan struct{}) {
+func (s *session) stopWith(ctx context.Context, t *tree, gone <-chan struct{}) {
 	select {
 	case <-gone:
 		return
 	case <-ctx.Done():
 	}
-	s.tree.terminate()
+	t.terminate()
 	grace := time.NewTimer(s.executor.grace)
 	defer grace.Stop()
 	select {
@@ -121,20 +144,20 @@ func (s *session) stopWith(ctx context.Context, gone <-chan struct{}) {
 	case <-grace.C:
 	case <-s.executor.hurry:
 	}
-	s.tree.kill()
-	giveUp := time.AfterFunc(s.executor.patience, s.tree.abandon)
+	t.kill()
+	giveUp := time.AfterFunc(s.executor.patience, t.abandon)
 	defer giveUp.Stop()
 	<-gone
 }
 
 // lost ends what a supervisor that went away left behind.
-func (s *session) lost(cause error) error {
+func (s *session) lost(t *tree, cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), executor.Grace)
 	defer cancel()
 	err := fmt.Errorf("%w: %w", executor.ErrLost, cause)
-	s.tree.gone = true
-	s.tree.abandon()
-	if swept := sweep(ctx, s.record, s.tree.session); swept != nil {
+	t.gone = true
+	t.abandon()
+	if swept := sweep(ctx, s.record, t.session); swept != nil {
 		err = errors.Join(err, swept)
 	}
 	return err
@@ -158,12 +181,25 @@ func refusal(errno syscall.Errno) error {
 
 // Close implements [executor.Session].
 func (s *session) Close(ctx context.Context) error {
+	e := s.executor
+	leave := e.leaveTree
+	if e.sandbox != nil {
+		leave = e.leaveBox
+	}
 	var failed error
-	if s.tree != nil {
-		if err := s.executor.leaveTree(s.tree); err != nil {
-			failed = sweep(ctx, s.record, s.tree.session)
-		}
-		s.tree = nil
+	if s.outer != nil && s.outer != s.tree && e.leaveTree(s.outer) != nil {
+		failed = sweep(ctx, s.record, s.outer.session)
+	}
+	if s.tree != nil && leave(s.tree) != nil {
+		failed = errors.Join(failed, sweep(ctx, s.record, s.tree.session))
+	}
+	s.tree, s.outer = nil, nil
+	if e.users != nil && s.owner.user != 0 {
+		e.users.leave(s.owner)
+		s.owner = owner{}
+	}
+	if !s.made {
+		return failed
 	}
 	if err := removeAll(s.dir); err != nil {
 		failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))

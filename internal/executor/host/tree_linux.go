@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,7 +21,8 @@ type tree struct {
 	process *exec.Cmd
 	control *os.File
 	output  *output
-	session int  // of the command that runs or ran last
+	session int  // of the command that runs or ran last; 0 in a sandbox, which has numbers of its own
+	boxed   bool // in a sandbox
 	gone    bool // it is not to be used again
 
 	patience time.Duration
@@ -38,6 +41,45 @@ func checkSystem() error {
 
 // startTree starts a supervisor of the executor whose directory is given. It does not wait for it: a command may be sent at once.
 func startTree(dir string, patience time.Duration) (*tree, error) {
+	return startSupervisor(&exec.Cmd{Path: "/proc/self/exe", Args: []string{supervisor.Name, dir}, Env: []string{}}, patience)
+}
+
+// startIn starts a supervisor in the sandbox of the build whose directory is given.
+func (s *sandbox) startIn(executorDir, dir string, patience time.Duration) (*tree, error) {
+	program, err := os.Open("/proc/self/exe") // which may have another name by now, or one that cannot be seen in the sandbox
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	args, env := s.command(executorDir, dir, supervisor.Name, "/proc/self/fd/5")
+	t, err := startSupervisor(&exec.Cmd{Path: s.program, Args: args, Env: env}, patience, program)
+	if err != nil {
+		return nil, err
+	}
+	t.boxed = true
+	if err := t.awaitReady(); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+// awaitReady returns when the supervisor has begun.
+func (t *tree) awaitReady() error {
+	_ = t.control.SetReadDeadline(time.Now().Add(t.patience))
+	defer func() { _ = t.control.SetReadDeadline(time.Time{}) }()
+	var reply [supervisor.HeaderSize]byte
+	if _, err := t.control.Write(supervisor.Frame(supervisor.Ping, nil)); err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	if _, err := io.ReadFull(t.control, reply[:]); err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	return nil
+}
+
+// startSupervisor starts a command that is a supervisor, or becomes one. The files are what it inherits besides those that
+// supervisors have, from the number 5.
+func startSupervisor(process *exec.Cmd, patience time.Duration, files ...*os.File) (*tree, error) {
 	sockets, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -53,17 +95,15 @@ func startTree(dir string, patience time.Duration) (*tree, error) {
 	defer writer.Close()
 	_, _ = unix.FcntlInt(writer.Fd(), unix.F_SETPIPE_SZ, bufferSize) // refused to users with many pipes: slower, no more
 
-	t := &tree{control: control, output: &output{pipe: reader, buffer: make([]byte, bufferSize)}, patience: patience}
-	t.process = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{supervisor.Name, dir}, Dir: "/", Env: []string{},
-		ExtraFiles:  []*os.File{theirs, writer}, // supervisor.Control, supervisor.Output
-		Stderr:      os.Stderr,                  // of a crash
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
-	if err := t.process.Start(); err != nil {
+	process.Dir, process.Stderr = "/", os.Stderr                      // of a crash
+	process.ExtraFiles = append([]*os.File{theirs, writer}, files...) // supervisor.Control, supervisor.Output
+	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := process.Start(); err != nil {
 		return nil, errors.Join(err, control.Close(), reader.Close())
 	}
-	return t, nil
+	return &tree{
+		process: process, control: control, output: &output{pipe: reader, buffer: make([]byte, bufferSize)}, patience: patience,
+	}, nil
 }
 
 // pollable returns a file whose reading takes no thread.
@@ -90,7 +130,9 @@ func (t *tree) wait() (syscall.WaitStatus, error) {
 		}
 		switch kind, n := supervisor.Header(reply); supervisor.Reply(kind) {
 		case supervisor.Started:
-			t.session = int(n)
+			if !t.boxed {
+				t.session = int(n)
+			}
 		case supervisor.Ended:
 			return syscall.WaitStatus(n), nil
 		case supervisor.Refused:
@@ -121,7 +163,22 @@ func (t *tree) terminate() { _, _ = t.control.Write(supervisor.Frame(supervisor.
 func (t *tree) kill()      { _, _ = t.control.Write(supervisor.Frame(supervisor.Kill, nil)) }
 
 // abandon ends a supervisor that does not do what it is told. Then wait returns errGone.
-func (t *tree) abandon() { _ = t.process.Process.Kill() }
+func (t *tree) abandon() {
+	if !t.boxed {
+		_ = t.process.Process.Kill()
+		return
+	}
+	// The child is the supervisor, the first process of its namespace, and with it all others there go. Then bubblewrap ends. Until
+	// this process has waited for it, nobody else has its id, and the child's neither while bubblewrap has not.
+	pid := strconv.Itoa(t.process.Process.Pid)
+	children, _ := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	for child := range strings.FieldsSeq(string(children)) {
+		if id, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(id, syscall.SIGKILL)
+		}
+	}
+	_ = t.process.Process.Kill()
+}
 
 // close ends the supervisor, and it everything else. The error is that of a supervisor that did not end as it should.
 func (t *tree) close() error {

@@ -40,6 +40,10 @@ func startTree(string, time.Duration) (*tree, error) {
 	return &tree{output: &output{pipe: reader, buffer: make([]byte, bufferSize)}, writer: writer}, nil
 }
 
+func (s *sandbox) startIn(string, string, time.Duration) (*tree, error) {
+	return nil, errors.New("only Linux has namespaces")
+}
+
 func (t *tree) start(c supervisor.Command) error {
 	t.command = &exec.Cmd{
 		Path: c.Path, Args: c.Args, Dir: c.Dir, Env: c.Env, Stdout: t.writer, Stderr: t.writer,

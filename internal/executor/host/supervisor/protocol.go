@@ -20,6 +20,7 @@ const (
 	Run       Op = 'r' // start a command; an encoded Command follows
 	Terminate Op = 't' // send SIGTERM to every process of the command, and then give them time
 	Kill      Op = 'k' // end every process of the command now
+	Ping      Op = 'p' // answer with Ready; only while no command runs
 )
 
 // Reply is what the supervisor says about a command.
@@ -29,6 +30,7 @@ type Reply byte
 const (
 	Started Reply = 's' // the process id, which is the id of the session and of the process group too
 	Ended   Reply = 'e' // the wait status of the command's own process
+	Ready   Reply = 'y' // nothing
 	Refused Reply = 'x' // the errno of fork, chdir or exec
 )
 
@@ -38,12 +40,15 @@ type Command struct {
 	Args []string // argument zero first
 	Dir  string   // absolute
 	Env  []string // all of it
+
+	// User and Group are those that the program runs as, without any privilege and without a way to get one; 0 for the supervisor's own.
+	User, Group int
 }
 
 // Encode returns the command as the body of a [Run] frame. No part of a command may hold a zero byte; the kernel could not
 // take it either.
 func (c Command) Encode() []byte {
-	size := len(c.Path) + len(c.Dir) + 16
+	size := len(c.Path) + len(c.Dir) + 40
 	for _, s := range c.Args {
 		size += len(s) + 1
 	}
@@ -54,6 +59,8 @@ func (c Command) Encode() []byte {
 	add := func(s string) { b = append(append(b, s...), 0) }
 	add(c.Path)
 	add(c.Dir)
+	add(strconv.Itoa(c.User))
+	add(strconv.Itoa(c.Group))
 	add(strconv.Itoa(len(c.Args)))
 	for _, s := range c.Args {
 		add(s)

@@ -37,6 +37,12 @@ func supervise() (exitCode int) {
 		return 1
 	}
 	keepFiles()
+	if os.Getpid() == 1 { // in a sandbox, where steps that are of the same user must not look into this process or change it
+		const setDumpable = 4
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0); errno != 0 {
+			return 1
+		}
+	}
 	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return 1
@@ -83,6 +89,8 @@ func (s *supervisor) listen(commands chan<- Command) {
 			}
 			commands <- c
 			<-s.began // so that what the server sends next finds the command there
+		case Ping:
+			reply(Ready, 0)
 		case Terminate:
 			s.terminate()
 		case Kill:
@@ -100,14 +108,19 @@ func decode(b []byte) (c Command, ok bool) {
 			start = i + 1
 		}
 	}
-	if len(fields) < 3 {
+	const first = 5 // of the arguments
+	if len(fields) < first {
 		return Command{}, false
 	}
-	n, err := strconv.Atoi(fields[2])
-	if err != nil || n < 1 || n > len(fields)-3 {
+	user, err1 := strconv.Atoi(fields[2])
+	group, err2 := strconv.Atoi(fields[3])
+	n, err3 := strconv.Atoi(fields[4])
+	if err1 != nil || err2 != nil || err3 != nil || user < 0 || group < 0 || n < 1 || n > len(fields)-first {
 		return Command{}, false
 	}
-	return Command{Path: fields[0], Dir: fields[1], Args: fields[3 : 3+n], Env: fields[3+n:]}, true
+	return Command{
+		Path: fields[0], Dir: fields[1], User: user, Group: group, Args: fields[first : first+n], Env: fields[first+n:],
+	}, true
 }
 
 func readFull(b []byte) bool {
@@ -165,14 +178,29 @@ func (s *supervisor) run(c Command) {
 func (s *supervisor) start(c Command) (pid int, err error) {
 	s.reaping.Lock()
 	defer s.reaping.Unlock()
+	sys := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if c.User != 0 {
+		if err := noNewPrivileges(); err != nil {
+			return 0, err
+		}
+		sys.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.Group)}
+	}
 	pid, err = syscall.ForkExec(c.Path, c.Args, &syscall.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []uintptr{uintptr(s.stdin), Output, Output},
-		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+		Dir: c.Dir, Env: c.Env, Files: []uintptr{uintptr(s.stdin), Output, Output}, Sys: sys,
 	})
 	if err == nil {
 		s.running, s.stopping, s.ended = true, false, make(chan struct{})
 	}
 	return pid, err
+}
+
+// noNewPrivileges makes programs with privileges of their own, such as sudo, give none to what this thread starts. They are started by no other thread.
+func noNewPrivileges() error {
+	const setNoNewPrivileges = 38
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, setNoNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // awaitChild returns when a child or an adopted orphan has ended, and false when there is none any more. It leaves the

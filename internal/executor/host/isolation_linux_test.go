@@ -1,0 +1,307 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"atelier/internal/executor"
+	"atelier/internal/executor/executortest"
+	"atelier/internal/fault"
+	"atelier/internal/needs"
+	"atelier/internal/plan"
+	"atelier/internal/source"
+	"atelier/internal/source/sourcetest"
+)
+
+// testUsers are whom steps run as in these tests.
+var testUsers = Users{First: 60600, Last: 60855}
+
+// newIsolated returns an executor with all isolation that a server without limits has. Private are files that no step may see.
+func newIsolated(t testing.TB, repositories string, private ...string) *Executor {
+	t.Helper()
+	needs.Program(t, "bwrap")
+	dir := t.TempDir()
+	e := isolated(t, dir, repositories, Isolation{Want: Require, Private: append(private, dir), Users: testUsers})
+	if err := e.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// newWithUsers returns one on a machine that has no namespaces for it.
+func newWithUsers(t *testing.T, repositories string) *Executor {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o711); err != nil { //nolint:gosec // others have to come through
+			t.Fatal(err)
+		}
+	}
+	e := isolated(t, dir, repositories, Isolation{})
+	if err := e.tryUsers(Isolation{Users: testUsers, Reach: func() error { return nil }}); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func isolated(t testing.TB, dir, repositories string, want Isolation) *Executor {
+	t.Helper()
+	client, err := source.New(source.Config{
+		Policy: source.Policy{FileRoots: []string{repositories}}, Dir: filepath.Join(dir, "mirrors"), Environ: sourcetest.Environ(os.DevNull),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Config{
+		Dir: filepath.Join(dir, "builds"), Source: client, Path: os.Getenv("PATH"), Grace: 300 * time.Millisecond, Isolation: want,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		if entries, err := os.ReadDir(e.dir); err != nil || len(entries) > 0 {
+			t.Errorf("the executor left %v behind, %v", entries, err)
+		}
+	})
+	return e
+}
+
+func TestContractSandbox(t *testing.T) {
+	t.Parallel()
+	executortest.Run(t, func(t *testing.T, repositories string) executor.Executor { return newIsolated(t, repositories) })
+}
+
+func TestContractUsers(t *testing.T) {
+	t.Parallel()
+	executortest.Run(t, func(t *testing.T, repositories string) executor.Executor { return newWithUsers(t, repositories) })
+}
+
+// refused runs a command that must not succeed.
+func refused(t *testing.T, s *session, command string) {
+	t.Helper()
+	var out strings.Builder
+	result, err := s.Run(t.Context(), script(command), &out)
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	if result.Succeeded() {
+		t.Errorf("a step could do this: %s\n%s", command, out.String())
+	}
+}
+
+// TestIsolationOfFiles is about what steps try with files that are none of their business.
+func TestIsolationOfFiles(t *testing.T) {
+	t.Parallel()
+	outside, err := os.MkdirTemp("/var/tmp", "outside") // of all that is private
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(outside) })
+	data := t.TempDir()
+	key := filepath.Join(outside, "secret.key")
+	for _, file := range []string{key, data + "/atelier.db"} {
+		if err := os.WriteFile(file, []byte("a secret\n"), 0o644); err != nil { //nolint:gosec // so that its mode does not protect it
+			t.Fatal(err)
+		}
+	}
+	e := newIsolated(t, t.TempDir(), data, key)
+	other, s := openBuild(t, e), openBuild(t, e)
+	must(t, other, "echo of another > file; chmod -R a+rwX $HOME/..")
+	for _, command := range []string{
+		"cat " + data + "/atelier.db",
+		"ls -A " + data + " | grep .",
+		"cat " + key,
+		"grep . " + key,
+		"cat " + other.dir + "/workspace/file",
+		"ls -A " + e.dir + " | grep -v -e build -e bin",
+		"touch " + data + "/new",
+		"touch " + e.dir + "/new",
+		"touch /new",
+		"touch /etc/new",
+		"touch /usr/bin/new",
+		"umount " + data,
+		"mount -o remount,rw /",
+		"mount -o bind /proc/1/root/proc /mnt",
+		"cat /proc/1/root" + data + "/atelier.db",
+		"cat /proc/1/environ | grep .",
+		"ls -l /proc/1/fd | grep -e socket -e pipe",
+		"ln " + "/etc/passwd passwd",
+		"mknod disk b 8 0",
+		"ls /run/docker.sock /run/user/* /run/podman/*",
+		"cat /proc/*/environ | grep -a -z " + other.record,
+	} {
+		refused(t, s, command)
+	}
+	if got := must(t, other, "cat file"); got != "of another\n" {
+		t.Errorf("the other build's file is %q", got)
+	}
+	must(t, s, "cat /etc/passwd > /dev/null; echo x > /dev/null")
+	for _, dir := range []string{"/tmp/", "/var/tmp/", "/dev/shm/"} {
+		file := dir + other.record
+		must(t, s, "echo x > "+file)
+		refused(t, other, "cat "+file)
+		if _, err := os.Lstat(file); err == nil {
+			t.Errorf("%s is outside", file)
+		}
+	}
+}
+
+// TestIsolationOfProcesses is about what steps try with processes that are none of their business, and with their own privileges.
+func TestIsolationOfProcesses(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, t.TempDir()), "users": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if e == nil {
+				e = newWithUsers(t, t.TempDir())
+			}
+			bystander := exec.Command("sleep", "1000")
+			if err := bystander.Start(); err != nil {
+				t.Fatal(err)
+			}
+			other, s := openBuild(t, e), openBuild(t, e)
+			ctx, cancel := context.WithCancel(t.Context())
+			running, out := make(chan error, 1), &signalled{seen: make(chan struct{})}
+			go func() { _, err := other.Run(ctx, script("echo $$; sleep 1000"), out); running <- err }()
+			<-out.seen
+			refused(t, s, fmt.Sprintf("kill -9 %d", bystander.Process.Pid))
+			refused(t, s, "kill -9 $PPID && ! kill -0 $PPID")
+			_, _ = s.Run(t.Context(), script("kill -9 -1"), io.Discard) // its own at most
+			must(t, openBuild(t, e), "true")
+			select {
+			case err := <-running:
+				t.Errorf("another build was ended: %v", err)
+			default:
+			}
+			cancel()
+			<-running
+			if err := bystander.Process.Kill(); err != nil {
+				t.Errorf("a process of the machine is gone: %v", err)
+			}
+			_ = bystander.Wait()
+
+			status := must(t, openBuild(t, e), "grep -E '^(Uid|Gid|Groups|Cap(Inh|Prm|Eff|Amb)|NoNewPrivs)' /proc/self/status")
+			if os.Geteuid() == 0 && !strings.Contains(status, "Uid:\t606") {
+				t.Errorf("a step is not somebody else:\n%s", status)
+			}
+			for _, want := range []string{"CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n", "CapAmb:\t0000000000000000\n", "NoNewPrivs:\t1\n"} {
+				if !strings.Contains(status, want) {
+					t.Errorf("a step lacks %q:\n%s", want, status)
+				}
+			}
+			setuid := openBuild(t, e)
+			must(t, setuid, "cp $(command -v id) own; chmod 4755 own; [ $(./own -u) = $(id -u) ]")
+			if os.Geteuid() == 0 {
+				if err := errors.Join(exec.Command("cp", setuid.path("workspace")+"/own", setuid.path("workspace")+"/root").Run(),
+					os.Chmod(setuid.path("workspace")+"/root", 0o755|os.ModeSetuid)); err != nil {
+					t.Fatal(err)
+				}
+				must(t, setuid, "[ $(./root -u) = $(id -u) ]")
+			}
+		})
+	}
+}
+
+// signalled is a writer that tells when something was written.
+type signalled struct {
+	once sync.Once
+	seen chan struct{}
+}
+
+func (s *signalled) Write(p []byte) (int, error) {
+	s.once.Do(func() { close(s.seen) })
+	return len(p), nil
+}
+
+// TestIsolationUsers checks that builds which run at a time are different users, and that what the server puts into a workspace is theirs.
+func TestIsolationUsers(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	repositories := t.TempDir()
+	repo := sourcetest.New(t, repositories+"/app")
+	repo.Write("dir/file", "content")
+	commit := repo.Commit("first")
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories), "users": newWithUsers(t, repositories)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, second := openBuild(t, e), openBuild(t, e)
+			if a, b := must(t, first, "id -u"), must(t, second, "id -u"); a == b {
+				t.Errorf("both builds are user %s", a)
+			}
+			step := plan.Step{Checkout: &plan.Checkout{URL: repo.URL(), Branch: "main", Commit: commit, Depth: 1, Path: "app"}}
+			if result, err := first.Run(t.Context(), step, io.Discard); err != nil || !result.Succeeded() {
+				t.Fatal(result, err)
+			}
+			if err := first.WriteFile(t.Context(), "got/it", strings.NewReader("content")); err != nil {
+				t.Fatal(err)
+			}
+			must(t, first, "git -C app status --porcelain; git -C app log -1 >/dev/null; echo >> app/dir/file; echo > got/new; echo >> got/it; touch app/.git/x; [ -z \"$(find . ! -user $(id -u))\" ]")
+			// A file that somebody else has in the workspace is not read for the build.
+			if err := os.WriteFile(first.path("workspace")+"/foreign", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := first.ReadFile("foreign"); !fault.Is(err, fault.Invalid) {
+				t.Errorf("a file of root: %v", err)
+			}
+			if f, err := first.ReadFile("got/it"); err != nil || f.Close() != nil {
+				t.Error(err)
+			}
+			// A link in the place of the server's own file leads nowhere.
+			must(t, first, `rm "$0"; ln -s $WORKSPACE/app/dir/file "$0"`)
+			if got := must(t, first, "cat app/dir/file"); got != "content\n" {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+func TestIsolationRequired(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() // without bubblewrap
+	if err := os.Symlink("/bin/sh", path+"/sh"); err != nil {
+		t.Fatal(err)
+	}
+	config := Config{Dir: t.TempDir(), Path: path, Isolation: Isolation{Want: Require, Reach: func() error { return nil }}}
+	if _, err := New(config); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "install the package bubblewrap") {
+		t.Error(err)
+	}
+	config.Isolation.Want = Auto
+	e, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gaps := strings.Join(e.Gaps(), "\n"); !strings.Contains(gaps, "install the package bubblewrap") {
+		t.Errorf("the gaps are %q", gaps)
+	}
+	must(t, openBuild(t, e), "true")
+}
+
+func TestParseUsers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Users{
+		"60600-60855": {First: 60600, Last: 60855}, "1000": {First: 1000, Last: 1000}, "nobody": {First: 65534, Last: 65534, Group: 65534},
+		"0": {}, "root": {}, "0-5": {}, "9-5": {}, "5-4294967295": {}, "": {}, "-": {}, "no such user": {},
+	} {
+		got, err := ParseUsers(text)
+		if got != want || (err == nil) != (want != Users{}) {
+			t.Errorf("ParseUsers(%q) = %+v, %v, want %+v", text, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+
+	"atelier/internal/executor"
+	"atelier/internal/fault"
+)
+
+// makeOwn makes a directory for the steps of a build alone.
+func (o owner) makeOwn(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return o.give(dir)
+}
+
+// give makes a file of the server one of the steps.
+func (o owner) give(path string) error {
+	if o.user == 0 {
+		return nil
+	}
+	return os.Lchown(path, o.user, o.group)
+}
+
+// giveAll makes what the server has put into a directory the steps' own. A file with several names may have one that is not in
+// the directory, and stays as it is. No step may run meanwhile.
+func (o owner) giveAll(dir string) error {
+	if o.user == 0 {
+		return nil
+	}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || int(stat.Uid) != os.Geteuid() || !entry.IsDir() && stat.Nlink > 1 {
+			return nil
+		}
+		return o.give(path)
+	})
+	if err != nil {
+		return fmt.Errorf("give the files of the workspace to its user: %w", err)
+	}
+	return nil
+}
+
+// workspace is the directory of a workspace, seen from outside, whose files belong to the steps.
+type workspace struct {
+	executor.Directory
+	owner owner
+}
+
+// ReadFile implements [executor.Files]. It refuses the files of others: a step that may not read one can still give it a name in
+// the workspace, where the kernel lets users link files that are not theirs.
+func (w workspace) ReadFile(file string) (io.ReadCloser, error) {
+	f, err := w.Directory.ReadFile(file)
+	if err != nil || w.owner.user == 0 {
+		return f, err
+	}
+	if info, err := f.(*os.File).Stat(); err != nil || !ownedBy(info, w.owner.user) {
+		return nil, errors.Join(fault.Wrap(err, fault.Invalid, "%q is not a file of the build's user", file), f.Close())
+	}
+	return f, nil
+}
+
+// ownedBy reports whether a file is a user's.
+func ownedBy(info fs.FileInfo, user int) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == user
+}
+
+// WriteFile implements [executor.Files].
+func (w workspace) WriteFile(ctx context.Context, file string, content io.Reader) error {
+	if err := w.Directory.WriteFile(ctx, file, content); err != nil || w.owner.user == 0 {
+		return err
+	}
+	root, err := os.OpenRoot(string(w.Directory))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name := path.Clean(file); name != "."; name = path.Dir(name) {
+		info, err := root.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if ownedBy(info, os.Geteuid()) {
+			if err := root.Lchown(name, w.owner.user, w.owner.group); err != nil {
+				return fmt.Errorf("give a file of the workspace to its user: %w", err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package host
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
+const maxSpare = 8
+
+// firstSpare is how many sandboxes are made before there is a build. Builds that follow one another without pause are quicker than
+// sandboxes, for a while.
+const firstSpare = 4
+
+// takeTree returns a supervisor that watches nothing.
+func (e *Executor) takeTree() (*tree, error) {
+	for {
+		select {
+		case t := <-e.spare:
+			if t.alive() {
+				return t, nil
+			}
+			_ = t.close() // somebody killed it
+		default:
+			return startTree(e.dir, e.patience)
+		}
+	}
+}
+
+// leaveTree takes a supervisor back whose build is over. The error is that of one that did not end as it should.
+func (e *Executor) leaveTree(t *tree) error {
+	if t.alive() {
+		select {
+		case e.spare <- t:
+			return nil
+		default: // there are enough
+		}
+	}
+	return t.close()
+}
+
+// box is a supervisor in a sandbox, and the directory that a build is to have in there.
+type box struct {
+	tree *tree
+	dir  string
+}
+
+func (b *box) close() error { return errors.Join(b.tree.close(), removeAll(b.dir)) }
+
+// newBox makes a sandbox.
+func (e *Executor) newBox() (*box, error) {
+	b := &box{dir: filepath.Join(e.dir, "spare-"+rand.Text())}
+	err := os.Mkdir(b.dir, 0o700)
+	if err == nil {
+		b.tree, err = e.sandbox.startIn(e.dir, b.dir, e.patience)
+	}
+	if err != nil {
+		return nil, errors.Join(err, removeAll(b.dir))
+	}
+	return b, nil
+}
+
+// takeBox returns a supervisor in a sandbox, and gives the sandbox's directory another name.
+func (e *Executor) takeBox(dir string) (*tree, error) {
+	for {
+		var b *box
+		select {
+		case b = <-e.boxes:
+		default:
+			var err error
+			if b, err = e.newBox(); err != nil {
+				return nil, err
+			}
+		}
+		if !b.tree.alive() {
+			_ = b.close() // somebody killed it
+			continue
+		}
+		if _, err := os.Lstat(dir); err == nil { // an empty directory would be replaced
+			return nil, errors.Join(os.ErrExist, b.close())
+		}
+		if err := os.Rename(b.dir, dir); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+		return b.tree, nil
+	}
+}
+
+// leaveBox ends a sandbox, whose build is over: nothing that a build has touched is there for the next. No process of the build is left
+// in it, so nobody has to wait for that. Meanwhile another one is made. The error is that of one that has not ended as it should.
+func (e *Executor) leaveBox(t *tree) error {
+	if !t.alive() {
+		e.warming.Go(e.warm)
+		return t.close()
+	}
+	e.warming.Go(func() {
+		_ = t.close()
+		e.warm()
+	})
+	return nil
+}
+
+// warm makes a sandbox for a build that is still to come.
+func (e *Executor) warm() {
+	b, err := e.newBox()
+	if err != nil {
+		return // whoever needs one sees why
+	}
+	select {
+	case e.boxes <- b:
+	default: // there are enough
+		_ = b.close()
+	}
+}
+
+// Close ends the supervisors that no build has. No build may be opened any more.
+func (e *Executor) Close() error {
+	e.warming.Wait()
+	var failed []error
+	for {
+		select {
+		case t := <-e.spare:
+			failed = append(failed, t.close())
+		case b := <-e.boxes:
+			failed = append(failed, b.close())
+		default:
+			return errors.Join(failed...)
+		}
+	}
+}
