@@ -30,7 +30,10 @@ func newIsolated(t testing.TB, repositories string, private ...string) *Executor
 	t.Helper()
 	needs.Program(t, "bwrap")
 	dir := t.TempDir()
-	e := isolated(t, dir, repositories, Isolation{Want: Require, Private: append(private, dir), Users: testUsers})
+	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers})
+	if e.sandbox == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
+		t.Fatal(e.Gaps())
+	}
 	if err := e.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type session struct {
 	inside   string // what the steps call dir
 	made     bool   // whether dir is this build's
 	env      []string
+	limits   limits
 	tree     *tree // runs the steps; nil before it was started and after it was closed
 	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
 }
@@ -39,6 +40,9 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	}
 	if !isDir(string(s.Directory)) {
 		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
+	}
+	if s.tree == nil {
+		return executor.Result{}, errors.New("the build is closed")
 	}
 	switch {
 	case step.Checkout != nil:
@@ -59,10 +63,15 @@ func (s *session) script(ctx context.Context, script plan.Script, out io.Writer)
 	}
 	defer os.Remove(s.path(scriptFile))
 	shell, e := s.executor.shell, s.executor
-	return s.run(ctx, s.tree, supervisor.Command{
+	before := s.tree.group.outOfMemory()
+	result, err := s.run(ctx, s.tree, supervisor.Command{
 		Path: shell, Args: []string{filepath.Base(shell), "-e", filepath.Join(s.inside, scriptFile)}, Dir: e.Workspace(s.record), Env: s.env,
 		User: s.owner.user, Group: s.owner.group,
 	}, out)
+	if err == nil && !result.Succeeded() && s.tree.group.outOfMemory() > before {
+		result.Reason = fmt.Sprintf("the kernel ended a process of the step, since it needed more memory than the %d GiB of the build's class", s.limits.memory>>30)
+	}
+	return result, err
 }
 
 const scriptFile = "script"
@@ -85,9 +94,6 @@ func (s *session) writeScript(command string) error {
 func (s *session) run(ctx context.Context, t *tree, command supervisor.Command, out io.Writer) (executor.Result, error) {
 	if ctx.Err() != nil {
 		return executor.Result{}, context.Cause(ctx)
-	}
-	if t == nil {
-		return executor.Result{}, errors.New("the build is closed")
 	}
 	if err := t.start(command); err != nil {
 		return executor.Result{}, s.lost(t, err)
