@@ -20,6 +20,8 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
 	"atelier/internal/cache"
+	"atelier/internal/executor/host"
+	"atelier/internal/needs"
 	"atelier/internal/server"
 	"atelier/internal/server/servertest"
 )
@@ -104,9 +106,26 @@ func (c cached) build(t *testing.T, file, status, want string, not ...string) st
 
 func longBuilds(c *server.Config) { c.BuildTimeout = 10 * time.Minute }
 
+// isolated keeps the steps from the server as far as the machine can.
+func isolated(c *server.Config) {
+	c.Isolation = host.Isolation{Want: host.Auto, Users: host.Users{First: 61600, Last: 61609}}
+}
+
 // TestGoCache checks that a second build gets its modules, and what was compiled of them, from the cache.
 func TestGoCache(t *testing.T) {
 	t.Parallel()
+	t.Run("trusted", func(t *testing.T) {
+		t.Parallel()
+		testGoCache(t, servertest.Start(t, longBuilds))
+	})
+	t.Run("isolated", func(t *testing.T) {
+		t.Parallel()
+		needs.Program(t, "bwrap")
+		testGoCache(t, servertest.Start(t, longBuilds, isolated))
+	})
+}
+
+func testGoCache(t *testing.T, s *servertest.Server) {
 	var module bytes.Buffer
 	z := zip.NewWriter(&module)
 	for name, content := range map[string]string{"go.mod": "module example.org/dep\n", "dep.go": "package dep\n\nfunc Say() { println(\"from the module\") }\n"} {
@@ -129,7 +148,6 @@ func TestGoCache(t *testing.T) {
 	step := func(more, then string) string {
 		return oneStep("go: {inputs: {" + more + "command: 'export GOPROXY=" + proxy.url + " GOSUMDB=off GOFLAGS=-mod=mod GOTOOLCHAIN=local; go build -v -o app . && ./app" + then + "'}}")
 	}
-	s := servertest.Start(t, longBuilds)
 	task := newCached(t, s, "go-cache", map[string]string{
 		"go.mod": "module app\n\ngo 1.21\n\nrequire example.org/dep v1.0.0\n", "main.go": "package main\n\nimport \"example.org/dep\"\n\nfunc main() { dep.Say() }\n",
 	})

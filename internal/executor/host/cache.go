@@ -14,9 +14,9 @@ import (
 
 // bring puts a build's copy of a cache where a step can use it, and returns how the step calls it, and what puts it back afterwards. Steps
 // that are kept from the server's files get it in the build's directory, which is all that they have of them.
-func (s *session) bring(c executor.Cache) (dir string, back func(), err error) {
+func (s *session) bring(c executor.Cache) (dir string, back func() error, err error) {
 	if s.executor.sandbox == nil && s.owner.user == 0 {
-		return c.Dir, func() {}, nil
+		return c.Dir, func() error { return nil }, nil
 	}
 	name := "cache-" + filepath.Base(c.Tool)
 	if err := s.owner.giveCache(c.Dir); err != nil {
@@ -25,28 +25,30 @@ func (s *session) bring(c executor.Cache) (dir string, back func(), err error) {
 	if err := os.Rename(c.Dir, s.path(name)); err != nil {
 		return "", nil, fmt.Errorf("bring the cache %s to the build: %w", c.Tool, err)
 	}
-	return filepath.Join(s.inside, name), func() { _ = os.Rename(s.path(name), c.Dir) }, nil // or there is nothing to save
+	back = func() error {
+		err := os.Rename(s.path(name), c.Dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the step removed it, so there is nothing to save
+		}
+		if err == nil {
+			err = s.owner.takeBack(c.Dir)
+		}
+		if err != nil {
+			return fmt.Errorf("take the cache %s back from the build: %w", c.Tool, err)
+		}
+		return nil
+	}
+	return filepath.Join(s.inside, name), back, nil
 }
 
 // giveCache makes a copy of a cache the steps' own. Files that it shares with the cache itself stay as they are, if the steps can read them;
 // of others it gets copies.
 func (o owner) giveCache(dir string) error {
-	if o.user == 0 {
-		return nil
-	}
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		stat, ok := info.Sys().(*syscall.Stat_t)
-		if !ok || int(stat.Uid) == o.user {
+	return o.each(dir, func(path string, info fs.FileInfo, stat *syscall.Stat_t) error {
+		if int(stat.Uid) == o.user {
 			return nil
 		}
-		if entry.Type().IsRegular() && stat.Nlink > 1 {
+		if info.Mode().IsRegular() && stat.Nlink > 1 {
 			if info.Mode().Perm()&0o004 != 0 {
 				return nil
 			}
@@ -55,6 +57,17 @@ func (o owner) giveCache(dir string) error {
 			}
 		}
 		return o.give(path)
+	})
+}
+
+// takeBack makes the steps' files in a copy of a cache the server's: what becomes part of the cache must not be for a later build with the same
+// user to change.
+func (o owner) takeBack(dir string) error {
+	return o.each(dir, func(path string, _ fs.FileInfo, stat *syscall.Stat_t) error {
+		if int(stat.Uid) != o.user {
+			return nil
+		}
+		return os.Lchown(path, os.Geteuid(), os.Getegid())
 	})
 }
 

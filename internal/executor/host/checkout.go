@@ -45,8 +45,10 @@ func (s *session) takeOuter() (err error) {
 	if s.outer == nil && s.executor.sandbox == nil {
 		s.outer = s.tree
 	}
-	if s.outer == nil && s.tree != nil {
-		s.outer, err = s.executor.takeTree()
+	if s.outer == nil {
+		if s.outer, err = s.executor.takeTree(); err == nil {
+			err = s.outer.group.limit(s.limits)
+		}
 	}
 	return err
 }

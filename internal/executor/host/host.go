@@ -62,6 +62,7 @@ type Executor struct {
 	sandbox *sandbox  // that steps run in; nil for none
 	boxes   chan *box // that no build has yet
 	users   *userPool // whom steps run as; nil for the server's own user
+	groups  *groups   // that limit builds; nil for none
 	gaps    []string  // of what was to be isolated
 	warming sync.WaitGroup
 
@@ -140,7 +141,9 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." {
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
-	s := &session{executor: e, record: build.Record, dir: e.BuildDir(build.Record), caches: build.Caches}
+	s := &session{
+		executor: e, record: build.Record, dir: e.BuildDir(build.Record), caches: build.Caches, limits: limitsOf(build.Resource.Class),
+	}
 	s.Directory = executor.Directory(cmp.Or(e.fixed, s.path("workspace")))
 	s.inside = s.dir
 	if e.sandbox != nil {
@@ -177,6 +180,9 @@ func (s *session) enter() (err error) {
 		}
 		s.made = true
 	}
+	if err := s.tree.group.limit(s.limits); err != nil {
+		return err
+	}
 	if s.owner.user != 0 {
 		if err := s.owner.give(s.dir); err != nil {
 			return fmt.Errorf("give the build's directory to its user: %w", err)
@@ -205,6 +211,9 @@ func (e *Executor) Recover(ctx context.Context) error {
 		return err
 	}
 	var failed []error
+	if e.groups != nil {
+		failed = append(failed, e.groups.clear(ctx))
+	}
 	for _, entry := range entries {
 		if !entry.IsDir() {
 			continue

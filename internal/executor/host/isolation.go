@@ -72,6 +72,16 @@ func (e *Executor) isolate(want Isolation) error {
 			gap("steps run as root: %v", err)
 		}
 	}
+	groups, err := newGroups(e.dir)
+	if err == nil {
+		e.groups = groups
+		if err = e.trial(); err != nil {
+			e.groups = nil
+		}
+	}
+	if err != nil {
+		gap("builds have no limits of memory, processors and processes: %v", err)
+	}
 	if want.Want == Require && len(e.gaps) > 0 {
 		return fault.New(fault.Invalid, "--sandbox require: %s", strings.Join(e.gaps, "; "))
 	}
@@ -108,7 +118,7 @@ func (e *Executor) trial() (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close(context.Background()), e.Close()) }()
+	defer func() { err = errors.Join(err, s.Close(context.Background()), e.closeSpare()) }()
 	var out strings.Builder
 	result, err := s.Run(ctx, plan.Step{Script: &plan.Script{Command: `cd "$WORKSPACE"; : > file`}}, &out)
 	if err == nil && !result.Succeeded() {

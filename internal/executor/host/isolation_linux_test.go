@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,10 @@ func newIsolated(t testing.TB, repositories string, private ...string) *Executor
 	t.Helper()
 	needs.Program(t, "bwrap")
 	dir := t.TempDir()
-	e := isolated(t, dir, repositories, Isolation{Want: Require, Private: append(private, dir), Users: testUsers})
+	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers})
+	if e.sandbox == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
+		t.Fatal(e.Gaps())
+	}
 	if err := e.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -267,6 +271,57 @@ func TestIsolationUsers(t *testing.T) {
 			must(t, first, `rm "$0"; ln -s $WORKSPACE/app/dir/file "$0"`)
 			if got := must(t, first, "cat app/dir/file"); got != "content\n" {
 				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// TestIsolationOfCaches checks that the steps can use and change a build's copy of a cache, and that nobody but the server can afterwards.
+func TestIsolationOfCaches(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, t.TempDir()), "users": newWithUsers(t, t.TempDir())} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			generation, layer := filepath.Join(e.dir, "..", "generation"), filepath.Join(e.dir, "..", "npm-0")
+			for _, dir := range []string{generation, layer} {
+				if err := os.Mkdir(dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for file, mode := range map[string]os.FileMode{"shared": 0o644, "closed": 0o600} {
+				if err := errors.Join(os.WriteFile(filepath.Join(generation, file), []byte("kept\n"), mode),
+					os.Link(filepath.Join(generation, file), filepath.Join(layer, file))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			open := func() *session {
+				s := openBuild(t, e)
+				s.caches = []executor.Cache{{Tool: "npm", Dir: layer}}
+				return s
+			}
+			use := func(s *session, command string) {
+				step := script("cd $npm_config_cache; " + command)
+				step.Caches = []string{"npm"}
+				var out strings.Builder
+				if result, err := s.Run(t.Context(), step, &out); err != nil || !result.Succeeded() {
+					t.Errorf("%s: %+v, %v\n%s", command, result, err, &out)
+				}
+			}
+			first := open()
+			use(first, "grep kept shared; echo 2 >> closed; mkdir dir; echo new > dir/new; ln -s /etc/passwd link")
+			use(first, "grep new dir/new; grep 2 closed")
+			must(t, first, "[ -z \"$npm_config_cache\" ]; [ ! -e $WORKSPACE/../cache-npm ]")
+			if content, err := os.ReadFile(filepath.Join(generation, "closed")); err != nil || string(content) != "kept\n" {
+				t.Errorf("the cache itself was changed: %q, %v", content, err)
+			}
+			for _, file := range []string{".", "dir", "dir/new", "closed", "link"} {
+				if info, err := os.Lstat(filepath.Join(layer, file)); err != nil || !ownedBy(info, os.Geteuid()) {
+					t.Errorf("%s is not the server's: %v", file, err)
+				}
+			}
+			use(open(), "grep new dir/new; grep kept shared; rm -rf $npm_config_cache; ! [ -e $npm_config_cache ]")
+			if _, err := os.Lstat(layer); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the step's copy is still there: %v", err)
 			}
 		})
 	}

@@ -118,7 +118,7 @@ const serveIsolated = "ATELIER_TEST_SERVE_ISOLATED"
 func serve(dir string) {
 	e, err := makeExecutor(dir, "/")
 	if err == nil && os.Getenv(serveIsolated) != "" {
-		err = e.isolate(Isolation{Want: Require, Users: testUsers})
+		err = e.isolate(Isolation{Want: Auto, Users: testUsers})
 	}
 	if err != nil {
 		panic(err)
@@ -199,11 +199,21 @@ func TestServerKilled(t *testing.T) {
 			gone() // before anybody recovers
 
 			e, err := makeExecutor(dir, "/")
+			if err == nil && env != nil {
+				err = e.isolate(Isolation{Want: Auto, Users: testUsers})
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Recover(t.Context()); err != nil {
+			if err := errors.Join(e.Recover(t.Context()), e.Close()); err != nil {
 				t.Error(err)
+			}
+			if e.groups != nil {
+				for _, dir := range e.groups.dirs {
+					if _, err := os.Stat(dir); !os.IsNotExist(err) {
+						t.Errorf("the groups of %s are still there: %v", dir, err)
+					}
+				}
 			}
 			if _, err := os.Stat(filepath.Dir(workspace)); !os.IsNotExist(err) {
 				t.Error("the build's directory is still there:", err)

@@ -31,13 +31,12 @@ func (o owner) give(path string) error {
 	return os.Lchown(path, o.user, o.group)
 }
 
-// giveAll makes what the server has put into a directory the steps' own. A file with several names may have one that is not in
-// the directory, and stays as it is. No step may run meanwhile.
-func (o owner) giveAll(dir string) error {
+// each calls f for all that is in a directory, and for the directory, when the steps have a user of their own. No step may run meanwhile.
+func (o owner) each(dir string, f func(path string, info fs.FileInfo, stat *syscall.Stat_t) error) error {
 	if o.user == 0 {
 		return nil
 	}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -46,7 +45,18 @@ func (o owner) giveAll(dir string) error {
 			return err
 		}
 		stat, ok := info.Sys().(*syscall.Stat_t)
-		if !ok || int(stat.Uid) != os.Geteuid() || !entry.IsDir() && stat.Nlink > 1 {
+		if !ok {
+			return fmt.Errorf("the owner of %s is not known", path)
+		}
+		return f(path, info, stat)
+	})
+}
+
+// giveAll makes what the server has put into a directory the steps' own. A file with several names may have one that is not in
+// the directory, and stays as it is. No step may run meanwhile.
+func (o owner) giveAll(dir string) error {
+	err := o.each(dir, func(path string, info fs.FileInfo, stat *syscall.Stat_t) error {
+		if int(stat.Uid) != os.Geteuid() || !info.IsDir() && stat.Nlink > 1 {
 			return nil
 		}
 		return o.give(path)

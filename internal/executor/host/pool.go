@@ -24,9 +24,27 @@ func (e *Executor) takeTree() (*tree, error) {
 			}
 			_ = t.close() // somebody killed it
 		default:
-			return startTree(e.dir, e.patience)
+			t, err := startTree(e.dir, e.patience)
+			if err != nil {
+				return nil, err
+			}
+			if err := e.confine(t); err != nil {
+				return nil, err
+			}
+			return t, nil
 		}
 	}
+}
+
+// confine puts a supervisor that has done nothing yet into a group of its own, or ends it.
+func (e *Executor) confine(t *tree) (err error) {
+	if e.groups == nil {
+		return nil
+	}
+	if t.group, err = e.groups.add(t.pids(), e.patience); err != nil {
+		return errors.Join(err, t.close())
+	}
+	return nil
 }
 
 // leaveTree takes a supervisor back whose build is over. The error is that of one that did not end as it should.
@@ -55,6 +73,9 @@ func (e *Executor) newBox() (*box, error) {
 	err := os.Mkdir(b.dir, 0o700)
 	if err == nil {
 		b.tree, err = e.sandbox.startIn(e.dir, b.dir, e.patience)
+	}
+	if err == nil {
+		err = e.confine(b.tree)
 	}
 	if err != nil {
 		return nil, errors.Join(err, removeAll(b.dir))
@@ -117,6 +138,14 @@ func (e *Executor) warm() {
 
 // Close ends the supervisors that no build has. No build may be opened any more.
 func (e *Executor) Close() error {
+	err := e.closeSpare()
+	if e.groups != nil {
+		e.groups.leave()
+	}
+	return err
+}
+
+func (e *Executor) closeSpare() error {
 	e.warming.Wait()
 	var failed []error
 	for {

@@ -27,6 +27,7 @@ type session struct {
 	made     bool   // whether dir is this build's
 	env      []string
 	caches   []executor.Cache
+	limits   limits
 	tree     *tree // runs the steps; nil before it was started and after it was closed
 	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
 }
@@ -41,6 +42,9 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	if !isDir(string(s.Directory)) {
 		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
 	}
+	if s.tree == nil {
+		return executor.Result{}, errors.New("the build is closed")
+	}
 	switch {
 	case step.Checkout != nil:
 		return s.checkout(ctx, *step.Checkout, out)
@@ -54,7 +58,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
-func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
+func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (result executor.Result, err error) {
 	if err := s.writeScript(step.Script.Command); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
@@ -65,13 +69,18 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (ex
 		if err != nil {
 			return executor.Result{}, err
 		}
-		defer back()
+		defer func() { err = errors.Join(err, back()) }()
 		env = c.Environ(env, dir)
 	}
-	return s.run(ctx, s.tree, supervisor.Command{
+	before := s.tree.group.outOfMemory()
+	result, err = s.run(ctx, s.tree, supervisor.Command{
 		Path: shell, Args: []string{filepath.Base(shell), "-e", filepath.Join(s.inside, scriptFile)}, Dir: e.Workspace(s.record), Env: env,
 		User: s.owner.user, Group: s.owner.group,
 	}, out)
+	if err == nil && !result.Succeeded() && s.tree.group.outOfMemory() > before {
+		result.Reason = fmt.Sprintf("the kernel ended a process of the step, since it needed more memory than the %d GiB of the build's class", s.limits.memory>>30)
+	}
+	return result, err
 }
 
 const scriptFile = "script"
@@ -94,9 +103,6 @@ func (s *session) writeScript(command string) error {
 func (s *session) run(ctx context.Context, t *tree, command supervisor.Command, out io.Writer) (executor.Result, error) {
 	if ctx.Err() != nil {
 		return executor.Result{}, context.Cause(ctx)
-	}
-	if t == nil {
-		return executor.Result{}, errors.New("the build is closed")
 	}
 	if err := t.start(command); err != nil {
 		return executor.Result{}, s.lost(t, err)

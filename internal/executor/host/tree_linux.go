@@ -23,6 +23,7 @@ type tree struct {
 	output  *output
 	session int  // of the command that runs or ran last; 0 in a sandbox, which has numbers of its own
 	boxed   bool // in a sandbox
+	group   *group
 	gone    bool // it is not to be used again
 
 	patience time.Duration
@@ -168,16 +169,27 @@ func (t *tree) abandon() {
 		_ = t.process.Process.Kill()
 		return
 	}
-	// The child is the supervisor, the first process of its namespace, and with it all others there go. Then bubblewrap ends. Until
-	// this process has waited for it, nobody else has its id, and the child's neither while bubblewrap has not.
-	pid := strconv.Itoa(t.process.Process.Pid)
-	children, _ := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
-	for child := range strings.FieldsSeq(string(children)) {
-		if id, err := strconv.Atoi(child); err == nil {
-			_ = syscall.Kill(id, syscall.SIGKILL)
-		}
+	// With the supervisor, which is the first process of its namespace, all others there go, and then bubblewrap ends. Until this
+	// process has waited for bubblewrap, nobody else has its id, and the supervisor's neither while bubblewrap has not.
+	for _, pid := range t.pids()[1:] {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_ = t.process.Process.Kill()
+}
+
+// pids returns the process that was started, and the supervisor in its sandbox.
+func (t *tree) pids() []int {
+	pids := []int{t.process.Process.Pid}
+	if !t.boxed {
+		return pids
+	}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", pids[0]))
+	for child := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // close ends the supervisor, and it everything else. The error is that of a supervisor that did not end as it should.
@@ -186,5 +198,5 @@ func (t *tree) close() error {
 	giveUp := time.AfterFunc(t.patience, t.abandon)
 	defer giveUp.Stop()
 	err := t.process.Wait()
-	return errors.Join(err, t.output.pipe.Close())
+	return errors.Join(err, t.output.pipe.Close(), t.group.remove())
 }

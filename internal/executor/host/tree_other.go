@@ -22,6 +22,7 @@ type tree struct {
 	refused error
 	session int
 	gone    bool
+	group   *group
 }
 
 var errGone = errors.New("the supervisor of the build is gone")
@@ -78,5 +79,7 @@ func (t *tree) signal(s syscall.Signal) {
 		_ = syscall.Kill(-t.session, s)
 	}
 }
+
+func (t *tree) pids() []int { return nil }
 
 func (t *tree) close() error { return errors.Join(t.writer.Close(), t.output.pipe.Close()) }
