@@ -46,7 +46,7 @@ type demo struct {
 }
 
 // Run implements the command.
-func (c *demoCommand) Run(std stdio, signals interrupts) (err error) {
+func (c *demoCommand) Run(std stdio, signals interrupts, file *configFlag) (err error) {
 	// A demo without a directory of its own leaves nothing behind.
 	if c.DataDir == "" {
 		if c.DataDir, err = os.MkdirTemp("", "atelier-demo-"); err != nil {
@@ -54,7 +54,7 @@ func (c *demoCommand) Run(std stdio, signals interrupts) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.DataDir)) }()
 	}
-	config, err := c.config(std)
+	config, err := c.config(std, *file)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,8 @@ func exitCode(err error, std stdio) int {
 // then it is negative.
 func newParser(std stdio) (parser *kong.Kong, exited *int, err error) {
 	code := -1
-	parser, err = kong.New(&cli{},
+	var commands cli
+	parser, err = kong.New(&commands,
 		kong.Name("atelier"),
 		kong.Description("A self-hosted build service that speaks the CodeArts Build API."),
 		kong.Vars{"version": "atelier " + version, "kept": defaultDataDir, "log_level": "info"},
@@ -96,6 +97,7 @@ func newParser(std stdio) (parser *kong.Kong, exited *int, err error) {
 			}
 		}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(&commands.Config),
 	)
 	return parser, &code, err
 }

@@ -81,7 +81,7 @@ const maxLogLimit = 1 << 20
 const maxCacheSize = 1 << 30
 
 // config checks the flags, all at once, and returns what they say.
-func (f serverFlags) config(std stdio) (server.Config, error) {
+func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	var errs []error
 	check := func(ok bool, flag, format string, args ...any) {
 		if !ok {
@@ -116,7 +116,7 @@ func (f serverFlags) config(std stdio) (server.Config, error) {
 	errs = append(errs, wrong...)
 	mail, networks, wrong := f.noticeFlags.config()
 	errs = append(errs, wrong...)
-	isolation, wrong := f.isolationFlags.config()
+	isolation, wrong := f.isolationFlags.config(string(file), f.SMTPPasswordFile)
 	if errs = append(errs, wrong...); len(errs) > 0 {
 		return server.Config{}, errors.Join(errs...)
 	}
@@ -143,8 +143,8 @@ func (f serverFlags) logger(std stdio) *slog.Logger {
 }
 
 // Run implements the command.
-func (c *serveCommand) Run(std stdio, signals interrupts) error {
-	config, err := c.config(std)
+func (c *serveCommand) Run(std stdio, signals interrupts, file *configFlag) error {
+	config, err := c.config(std, *file)
 	if c.Drain < 0 {
 		err = errors.Join(err, fault.Field("--drain", "must be 0 or more, found %s", c.Drain))
 	}
@@ -152,6 +152,7 @@ func (c *serveCommand) Run(std stdio, signals interrupts) error {
 		return err
 	}
 	config.Drain = c.Drain
+	config.Isolation.Private = append(config.Isolation.Private, settingFiles(c.AdminPasswordFile)...)
 	password, err := readSecret("--admin-password-file", c.AdminPasswordFile, std.In)
 	if err != nil {
 		return err
