@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,7 @@ type serverFlags struct {
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
 	AccessLog        bool          `help:"Log every request."`
 	RateLimit        int           `help:"Requests that a user may make in a second, and twice as many at once; 0 for no limit." placeholder:"N"`
+	NotFoundStatus   int           `help:"Status of the answer about a task, build or template that does not exist: ${enum}. The hosted service has been seen to send 422." enum:"404,422" default:"404"`
 	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"${log_level}"`
 	LogFormat        string        `help:"Form of the server's own log: ${enum}." enum:"text,json" default:"text"`
 }
@@ -126,7 +128,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Isolation: isolation,
-		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit,
+		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

@@ -46,6 +46,8 @@ type Parts struct {
 	Audit  *slog.Logger // gets a line for everything that somebody changes; nil for none
 	Rate   int          // requests that a user may make in a second; 0 for no limit
 
+	MissingIs422 bool // answer 422, not 404, about what does not exist
+
 	Closing <-chan struct{} // is closed when the server stops: streams, which would go on, end
 }
 

@@ -16,6 +16,8 @@ const (
 	codeInvalidID       = "CB.00060202"
 	codeGateway         = "APIGW.0201"
 	codeNoSuchAPI       = "APIGW.0101"
+	codeNotFound        = "CB.00031006"
+	codeOldNotFound     = "DEVCB.00031006"
 	codeUnauthenticated = "APIGW.0301"
 	codeInternal        = "CB.00060101"
 	codeBusy            = "CB.00060100"
@@ -55,7 +57,7 @@ var wireFaults = map[fault.Kind]wireFault{
 	fault.Invalid:         {http.StatusBadRequest, codeInvalid, "", invalidPrefix},
 	fault.Unauthenticated: {http.StatusUnauthorized, codeUnauthenticated, "", "Incorrect IAM authentication information: "},
 	fault.Forbidden:       {http.StatusForbidden, "CB.00031001", "DEVCB.00031001", ""},
-	fault.NotFound:        {http.StatusNotFound, "CB.00031006", "DEVCB.00031006", ""},
+	fault.NotFound:        {http.StatusNotFound, codeNotFound, codeOldNotFound, ""},
 	fault.Exists:          {http.StatusBadRequest, "CB.00039001", "", ""},
 	fault.Disabled:        {http.StatusBadRequest, "CB.00039002", "", ""},
 	fault.Limit:           {http.StatusBadRequest, "CB.00039003", "", ""},
@@ -118,5 +120,9 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, e *apiError, ca
 	if err != nil {
 		panic(err) // texts and numbers can be encoded
 	}
-	writeJSON(w, e.Status, body)
+	status := e.Status
+	if a.MissingIs422 && (e.Code == codeNotFound || e.Code == codeOldNotFound || e.Code == codeNoTemplate) {
+		status = http.StatusUnprocessableEntity
+	}
+	writeJSON(w, status, body)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -146,4 +149,37 @@ func TestThrottled(t *testing.T) {
 		return
 	}
 	t.Error("20 wrong passwords did not slow the client down")
+}
+
+// TestCodesAreDocumented checks that docs/errors.md has every code that the package can answer with.
+func TestCodesAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`"((?:APIGW|CB|DEVCB|DEV\.CB)\.[0-9]+)"`)
+	found := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range code.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !strings.Contains(string(page), "`"+match[1]+"`") {
+				t.Errorf("%s: docs/errors.md does not have %s", file, match[1])
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d codes were found", found)
+	}
 }

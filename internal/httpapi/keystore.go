@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"atelier/internal/fault"
 	"atelier/internal/keystore"
@@ -89,6 +90,17 @@ const (
 	codeTooManyFiles = "CB.00060213"
 )
 
+// fileName is the name of a file of the keystore.
+type fileName string
+
+func (n *fileName) parse(name, value string) error {
+	const longest = 500 // characters
+	if c := utf8.RuneCountInString(value); c < 1 || c > longest {
+		return invalid(codeFileName, name, "must have 1 to %d characters, found %d", longest, c)
+	}
+	return (*word)(n).parse(name, value)
+}
+
 // fileError gives errors of files their own codes.
 func fileError(err error) error {
 	f, ok := errors.AsType[*fault.Error](err)
@@ -136,7 +148,7 @@ func (a *API) deleteFile(c call, in fileRequest) (any, error) {
 }
 
 type downloadNamedRequest struct {
-	Name     word      `query:"file_name" required:"true"`
+	Name     fileName  `query:"file_name" required:"true"`
 	DomainID projectID `query:"domain_id" required:"true"`
 }
 
@@ -150,7 +162,7 @@ func (a *API) downloadFileNamed(c call, in downloadNamedRequest) (any, error) {
 
 type downloadFileRequest struct {
 	ID       hexID     `query:"id" required:"true"`
-	Name     word      `query:"name" required:"true"`
+	Name     fileName  `query:"name" required:"true"`
 	DomainID projectID `query:"domain_id" required:"true"`
 }
 

@@ -233,9 +233,9 @@ func (n *count) parse(name, value string) error {
 }
 
 func (w *word) parse(name, value string) error {
-	const longest = 1000
-	if len(value) > longest {
-		return invalid(codeInvalid, name, "has %d bytes, at most %d are allowed", len(value), longest)
+	const longest = 1000 // characters
+	if n := utf8.RuneCountInString(value); n > longest {
+		return invalid(codeInvalid, name, "has %d characters, at most %d are allowed", n, longest)
 	}
 	if !utf8.ValidString(value) || strings.Contains(value, "\x00") { // which not every database takes
 		return invalid(codeInvalid, name, "must be UTF-8 text without zero bytes")

@@ -76,7 +76,7 @@ func TestParametersRefused(t *testing.T) {
 		{aJob, "log_level=TRACE", codeInvalid, `log_level: must be INFO or DEBUG, found "TRACE"`},
 		{aJob, "compress=perhaps", codeInvalid, `compress: must be true or false, found "perhaps"`},
 		{aJob, strings.Repeat("words=a&", 101), codeInvalid, "words: has 101 values, at most 100 are allowed"},
-		{aJob, "words=a&words=" + longest, codeInvalid, "words: has 1001 bytes, at most 1000 are allowed"},
+		{aJob, "words=a&words=" + longest, codeInvalid, "words: has 1001 characters, at most 1000 are allowed"},
 		{aJob, "name=%00", codeInvalid, "name: must be UTF-8 text without zero bytes"},
 		{aJob, "name=%ff", codeInvalid, "name: must be UTF-8 text"},
 		{aJob, "name", codeInvalid, "name: is missing"},

@@ -73,6 +73,7 @@ type Config struct {
 	NoticeNetworks   []netip.Prefix     // private ones that notices may be sent to
 	AccessLog        bool               // a line in the server's log for every request
 	Rate             int                // requests that a user may make in a second; 0 for no limit
+	MissingIs422     bool               // answer 422, not 404, about tasks, builds and templates that do not exist
 	PollRepositories time.Duration      // between looks at the repositories of tasks that are built when code changes; 0 for never
 	NoticePauses     []time.Duration    // before the second and the third try; default 10 s and a minute
 	Zone             *time.Location     // of daily numbers and of times without a zone
@@ -190,7 +191,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
-			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate,
+			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate, MissingIs422: c.MissingIs422,
 			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,

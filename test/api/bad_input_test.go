@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
+	"atelier/internal/server"
 	"atelier/internal/server/servertest"
 )
 
@@ -211,5 +212,23 @@ func testLargeBody(t *testing.T, s *servertest.Server) {
 			}
 			checkProblem(t, s, s.Send(r), 413, "APIGW.0201", "Request entity too large", "at most 12582912 bytes")
 		})
+	}
+}
+
+// TestMissingIs422 checks the status that the hosted service has been seen to send about what does not exist; all else keeps its own.
+func TestMissingIs422(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(c *server.Config) { c.MissingIs422 = true })
+	c := s.Client(s.Developer)
+	unknown := strings.Repeat("0", 32)
+	refused(t, c.ListJobConfig, &model.ListJobConfigRequest{JobId: unknown}, 422, "CB.00031006", "does not exist")
+	refused(t, c.DeleteTheJob, &model.DeleteTheJobRequest{JobId: unknown}, 422, "DEVCB.00031006", "does not exist")
+	refused(t, c.ShowTemplate, &model.ShowTemplateRequest{Uuid: unknown}, 422, "DEV.CB.0520002", "does not exist")
+	refused(t, c.ListJobConfig, &model.ListJobConfigRequest{JobId: "x"}, 400, "CB.00060201")
+	if answer := s.Call(s.Developer, "GET", "/v3/nothing", ""); answer.Status != 404 || !strings.Contains(answer.Body, "APIGW.0101") {
+		t.Errorf("an unknown path: %d %s", answer.Status, answer.Body)
+	}
+	if answer := s.Call(s.Admin, "GET", "/v3/users/"+unknown, ""); answer.Status == 422 {
+		t.Errorf("the identity service: %s", answer.Body)
 	}
 }

@@ -155,7 +155,7 @@ func badParameters(s *servertest.Server, a app) []badRequest {
 		"page_size=1&page_size=2":             "page_size: is given 2 times, once is allowed",
 		"search=%00":                          "search: must be UTF-8 text without zero bytes",
 		"search=%ff":                          "search: must be UTF-8 text",
-		"search=" + strings.Repeat("a", 1001): "search: has 1001 bytes, at most 1000 are allowed",
+		"search=" + strings.Repeat("a", 1001): "search: has 1001 characters, at most 1000 are allowed",
 	} {
 		out = append(out, invalid(fmt.Sprintf("%.30s", query), "GET", "/v1/job/"+s.Project+"/list?"+query, "", words))
 	}

@@ -259,7 +259,7 @@ func badReports(a app) []badRequest {
 		}},
 		{"interval", []string{ratio, times}, map[string]string{"": "is missing", "0": "must be a whole number from 1 to 30", "31": `found "31"`, "7d": `found "7d"`}},
 		{"repository_name", []string{ratio, times}, map[string]string{"": "is missing", strings.Repeat("a", 129): "has 129 characters, at most 128 are allowed", "%00": "must be UTF-8 text"}},
-		{"repository_name", []string{branches}, map[string]string{"": "is missing", "%E4%B8%80": "must not have Chinese characters", strings.Repeat("a", 1001): "has 1001 bytes"}},
+		{"repository_name", []string{branches}, map[string]string{"": "is missing", "%E4%B8%80": "must not have Chinese characters", strings.Repeat("a", 1001): "has 1001 characters"}},
 		{"branch", []string{ratio, times}, map[string]string{strings.Repeat("a", 201): "has 201 characters, at most 200 are allowed", "%ff": "must be UTF-8 text"}},
 	} {
 		for _, path := range c.paths {

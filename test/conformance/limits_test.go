@@ -1,0 +1,262 @@
+package conformance_test
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// parameters has a line for each parameter, and each mandatory field of a body, in the published definitions of the operations: operation, place, name,
+// mandatory or optional, type, and the limits, as far as there are any.
+//
+//go:embed testdata/parameters.txt
+var parameters string
+
+// parameter is one line.
+type parameter struct {
+	operation, place, name string
+	mandatory              bool
+	kind, limits           string
+}
+
+func documented(t *testing.T) map[string][]parameter {
+	t.Helper()
+	all := map[string][]parameter{}
+	for line := range strings.Lines(parameters) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 6)
+		if len(words) < 5 {
+			t.Fatalf("%q", line)
+		}
+		p := parameter{operation: words[0], place: words[1], name: words[2], mandatory: words[3] == "mandatory", kind: words[4]}
+		if len(words) == 6 {
+			p.limits = words[5]
+		}
+		all[p.operation] = append(all[p.operation], p)
+	}
+	return all
+}
+
+// values returns values that the definition allows, at its limits, and such that it does not.
+func (p parameter) values() (good, bad []string) {
+	limits, long := strings.CutPrefix(p.limits, "length ")
+	low, high, isRange := strings.Cut(limits, "..")
+	least, err := strconv.Atoi(low)
+	isRange = isRange && err == nil
+	most, err := strconv.Atoi(high)
+	unlimited := err != nil
+	switch {
+	case p.kind == "integer" && isRange:
+		good = append(good, strconv.Itoa(least))
+		bad = append(bad, "many", "1.5", strconv.Itoa(least-1), "99999999999999999999")
+		if !unlimited {
+			good, bad = append(good, strconv.Itoa(most)), append(bad, strconv.Itoa(most+1))
+		}
+	case p.kind == "integer":
+		bad = append(bad, "many", "1.5")
+	case p.kind == "boolean":
+		good, bad = append(good, "true", "false"), append(bad, "perhaps")
+	case long && isRange:
+		good, bad = append(good, strings.Repeat("a", most)), append(bad, strings.Repeat("a", most+1))
+	case strings.Contains(p.limits, "{32}"):
+		good, bad = append(good, strings.Repeat("0", 32)), append(bad, strings.Repeat("0", 33), strings.Repeat("A", 32), strings.Repeat("0", 31)+"%00")
+	case strings.Contains(p.limits, "{36}"):
+		good, bad = append(good, "00000000-0000-4000-8000-000000000000"), append(bad, "00000000-0000-4000-8000-00000000000", strings.Repeat("_", 36))
+	case strings.Contains(p.limits, "[0-9]{4}-[0-9]{2}-[0-9]{2}"):
+		bad = append(bad, "2024-13-01", "yesterday")
+	}
+	return good, bad
+}
+
+// raw is a request as the SDK sends it.
+type raw struct {
+	operation, method, template string
+	path, body                  string
+	query                       url.Values
+}
+
+// with returns the request with another value of a parameter.
+func (r raw) with(p parameter, value string) raw {
+	if p.place == "path" {
+		parts := strings.Split(r.path, "/")
+		for i, part := range strings.Split(r.template, "/") {
+			if part == "{"+p.name+"}" {
+				parts[i] = value
+			}
+		}
+		r.path = strings.Join(parts, "/")
+		return r
+	}
+	q := url.Values{}
+	for k, v := range r.query {
+		q[k] = v
+	}
+	q.Set(p.name, value)
+	r.query = q
+	return r
+}
+
+// without returns the request without a parameter, and whether it had it.
+func (r raw) without(t *testing.T, p parameter) (raw, bool) {
+	t.Helper()
+	if p.place == "query" {
+		had := r.query.Has(p.name)
+		r = r.with(p, "")
+		r.query.Del(p.name)
+		return r, had
+	}
+	var body any
+	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
+		t.Fatalf("%v: %s", err, r.body)
+	}
+	had := remove(body, strings.Split(p.name, "."))
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.body = string(text)
+	return r, had
+}
+
+// remove removes a field from a value, and reports whether it was there.
+func remove(value any, path []string) bool {
+	key, list := strings.CutSuffix(path[0], "[]")
+	object, ok := value.(map[string]any)
+	if !ok {
+		return false
+	}
+	inner, ok := object[key]
+	switch {
+	case !ok:
+		return false
+	case len(path) == 1:
+		delete(object, key)
+		return true
+	case list:
+		items, _ := inner.([]any)
+		return len(items) > 0 && remove(items[0], path[1:])
+	}
+	return remove(inner, path[1:])
+}
+
+func (w *world) send(r raw) (status int, body string) {
+	path := r.path
+	if len(r.query) > 0 {
+		path += "?" + r.query.Encode()
+	}
+	answer := w.s.Call(w.s.Admin, r.method, path, r.body)
+	return answer.Status, answer.Body
+}
+
+// What the definitions call mandatory, and this service does without.
+const (
+	hasDefault = "the definitions call it mandatory and give it a default, which is used"
+	inPath     = "the path has it already"
+	notNeeded  = "the user's id, which is mandatory too, says it"
+	zeroIsNone = "0 stands for the default, as with the other page sizes"
+)
+
+// lenient are those parameters with which the service is less strict than the definitions, and why.
+var lenient = map[string]string{
+	"AddKeystorePermission user_name missing":   notNeeded,
+	"DownloadBuildRealTimeLog size missing":     hasDefault,
+	"DownloadRealTimeLog offset missing":        hasDefault,
+	"ListKeystoreSearch page_size 0":            zeroIsNone,
+	"ListProjectJobs page_index missing":        hasDefault,
+	"ListProjectJobs page_size missing":         hasDefault,
+	"ListRecords limit 0":                       zeroIsNone,
+	"ListRelatedProjectInfo page_size 0":        zeroIsNone,
+	"ShowJobListByProjectId page_index missing": hasDefault,
+	"ShowJobListByProjectId page_size missing":  hasDefault,
+	"ShowListHistory interval missing":          hasDefault,
+	"ShowListHistory limit missing":             hasDefault,
+	"ShowListHistory offset missing":            hasDefault,
+	"ShowListPeriodHistory limit missing":       hasDefault,
+	"ShowListPeriodHistory offset missing":      hasDefault,
+	"UpdateKeystore id missing":                 inPath,
+}
+
+// TestLimits calls every operation with each documented parameter at its limits, beyond them, and without it where it is mandatory. What is beyond
+// has to be refused by a message that names the parameter; what is at a limit must not be called wrong.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var sent raw
+	catcher := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		sent = raw{method: r.Method, path: r.URL.EscapedPath(), query: r.URL.Query(), body: string(body)}
+		_, _ = answer.Write([]byte("{}"))
+	}))
+	t.Cleanup(catcher.Close)
+	client := reflect.ValueOf((&recorder{Server: catcher}).client(t, w))
+	templates := map[string]string{}
+	for _, line := range lines(t, operationsFile) {
+		words := strings.Fields(line)
+		templates[words[0]] = words[2]
+	}
+	all := documented(t)
+	for _, m := range methods() {
+		t.Run(m.Name, func(t *testing.T) {
+			w.t = t
+			if len(all[m.Name]) == 0 || m.Name == "UploadKeystore" {
+				return
+			}
+			in := w.request(m.Name, m.Type.In(1).Elem(), catcher.URL)
+			client.MethodByName(m.Name).Call([]reflect.Value{in}) // what it makes of the answer does not matter
+			good := sent
+			good.operation, good.template = m.Name, templates[m.Name]
+			if good.method == http.MethodGet {
+				if status, body := w.send(good); status != http.StatusOK {
+					t.Fatalf("the request that the rest is made from: %d %s", status, body)
+				}
+			}
+			for _, p := range all[m.Name] {
+				p.check(t, w, good)
+			}
+		})
+	}
+}
+
+func (p parameter) check(t *testing.T, w *world, good raw) {
+	t.Helper()
+	refused := func(what string, r raw) {
+		t.Helper()
+		status, body := w.send(r)
+		name := strings.TrimSuffix(p.name[strings.LastIndex(p.name, ".")+1:], "[]")
+		wrong := status != http.StatusBadRequest || !strings.Contains(body, name)
+		if _, known := lenient[p.operation+" "+p.name+" "+what]; wrong != known {
+			t.Errorf("%s %s: %s %s gives %d %s", p.place, p.name, what, fmt.Sprint(r.path, " ", r.query.Encode(), " ", r.body), status, body)
+		}
+	}
+	if p.mandatory && p.place != "path" {
+		if r, had := good.without(t, p); had {
+			refused("missing", r)
+		}
+	}
+	if p.place == "body" {
+		return
+	}
+	atLimits, beyond := p.values()
+	for _, value := range beyond {
+		refused(value, good.with(p, value))
+	}
+	for _, value := range atLimits {
+		if good.method != http.MethodGet {
+			break
+		}
+		status, body := w.send(good.with(p, value))
+		if ok := status == http.StatusOK || status == http.StatusNotFound && p.place == "path" || status == http.StatusNotFound && p.name != "limit"; !ok {
+			t.Errorf("%s %s: %q gives %d %s", p.place, p.name, value, status, body)
+		}
+	}
+}
