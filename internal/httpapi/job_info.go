@@ -36,7 +36,7 @@ type jobInfoAnswer struct {
 	IsManager bool `json:"is_manager"`
 }
 
-func (a *API) showJobInfo(c call, in jobRequest) (any, error) {
+func (a *API) showJobInfo(c call, in jobRequest) (*envelope[jobInfoAnswer], error) {
 	job, err := a.Builds.JobSummary(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ type pipelineInfoAnswer struct {
 	BuildProject string            `json:"build_project_id"`
 }
 
-func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (any, error) {
+func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (*envelope[pipelineInfoAnswer], error) {
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ type endpointsAnswer struct {
 }
 
 // listEndpoints answers that there are none: this service has no other way to reach private repositories than the operator's.
-func (a *API) listEndpoints(c call, in listEndpointsRequest) (any, error) {
+func (a *API) listEndpoints(c call, in listEndpointsRequest) (*envelope[endpointsAnswer], error) {
 	err := a.Builds.Check(c.ctx(), c.actor(), build.JobRef{ProjectID: build.ProjectID(in.ProjectID)}, build.View)
 	return wrap(endpointsAnswer{Endpoints: []struct{}{}}), err
 }
