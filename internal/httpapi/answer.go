@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 )
@@ -49,10 +50,14 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// encoded is an answer that is JSON already: that of a T.
-type encoded[T any] []byte
+// encoded is an answer that is JSON already, in one of two forms.
+type encoded[A, B any] []byte
 
-func (e encoded[T]) raw() []byte { return e }
+func (e encoded[A, B]) raw() []byte { return e }
+
+func (encoded[A, B]) forms() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[A](), reflect.TypeFor[B]()}
+}
 
 // Answers with another status than 200.
 type (

@@ -26,8 +26,8 @@ type outputInfoRequest struct {
 // outputInfoAnswer has null in place of what is empty. The key of a package is its name.
 type outputInfoAnswer struct {
 	PackageInfo  *outputInfo           `json:"package_info"` // the first
-	PackageInfos map[string]outputInfo `json:"package_infos"`
-	ImageInfos   map[string]outputInfo `json:"image_infos"`
+	PackageInfos map[string]outputInfo `json:"package_infos" doc:",null"`
+	ImageInfos   map[string]outputInfo `json:"image_infos" doc:",null"`
 }
 
 // outputInfo is a file that a build has uploaded. Its uri is the path of its download.

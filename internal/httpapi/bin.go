@@ -109,7 +109,7 @@ func (a *API) clearBin(c call, _ struct{}) (*envelope[*string], error) {
 
 type keepTimeRequest struct {
 	Body struct {
-		KeepTime *int `json:"keep_time"`
+		KeepTime *int `json:"keep_time" doc:"required,1..30"`
 	} `body:"json"`
 }
 

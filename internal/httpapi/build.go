@@ -25,7 +25,7 @@ type runRequest struct {
 }
 
 type runBody struct {
-	JobID     string          `json:"job_id"`
+	JobID     string          `json:"job_id" doc:"required"`
 	Parameter []nameValueBody `json:"parameter"`
 	Trigger   build.Trigger   `json:"trigger_type"` // Atelier's own: a pipeline says that it is one
 	SCM       struct {
@@ -120,8 +120,8 @@ func (a *API) stopBuildJob(c call, in buildRequest) (*stopBuildAnswer, error) {
 
 type stopJobRequest struct {
 	Body struct {
-		JobID   string    `json:"job_id"`
-		BuildNo looseText `json:"build_no"`
+		JobID   string    `json:"job_id" doc:"required"`
+		BuildNo looseText `json:"build_no" doc:"required"`
 	} `body:"json"`
 }
 

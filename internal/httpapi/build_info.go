@@ -74,8 +74,8 @@ func (a *API) showBuildInfo(c call, in buildDetailsRequest) (*envelope[buildInfo
 
 type listBuildInfoRequest struct {
 	JobID     jobID     `path:"job_id"`
-	Start     word      `query:"start_time" required:"true"`
-	End       word      `query:"end_time" required:"true"`
+	Start     word      `query:"start_time" required:"true" doc:"time"`
+	End       word      `query:"end_time" required:"true" doc:"time"`
 	PageIndex pageIndex `query:"page_index"`
 	PageSize  pageSize  `query:"page_size"`
 }
@@ -195,8 +195,8 @@ func (a *API) presentBrief(r build.Record) briefRecord {
 
 type countRecordsRequest struct {
 	BuildProjectID buildProjectID `path:"build_project_id"`
-	FromDate       word           `query:"from_date"`
-	ToDate         word           `query:"to_date"`
+	FromDate       word           `query:"from_date" doc:"time"`
+	ToDate         word           `query:"to_date" doc:"time"`
 }
 
 type totalAnswer struct {

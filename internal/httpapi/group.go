@@ -130,7 +130,7 @@ type projectRequest struct {
 type groupTree struct {
 	groupFields
 	Ordinal  int         `json:"ordinal"`
-	Children []groupTree `json:"children"`
+	Children []groupTree `json:"children" doc:",null"`
 }
 
 func (a *API) listGroups(c call, in projectRequest) (*envelope[[]groupTree], error) {
@@ -151,7 +151,7 @@ type moveJobsRequest struct {
 	Body      struct {
 		GroupID string `json:"group_id"`
 		Jobs    []struct {
-			ID string `json:"job_id"`
+			ID string `json:"job_id" doc:"required"`
 		} `json:"jobs"`
 	} `body:"json"`
 }

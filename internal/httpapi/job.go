@@ -87,7 +87,7 @@ func (a *API) enableJob(c call, in jobRequest) (*success, error) {
 type switchJobRequest struct {
 	JobID jobID `path:"job_id"`
 	Body  struct {
-		Disabled looseBool `json:"disabled"`
+		Disabled looseBool `json:"disabled" doc:"required"`
 		Reason   string    `json:"reason"`
 	} `body:"json"`
 }

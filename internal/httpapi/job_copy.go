@@ -56,7 +56,7 @@ func (a *API) showCopyName(c call, in jobRequest) (*envelope[string], error) {
 // jobsRequest names several tasks.
 type jobsRequest struct {
 	Body struct {
-		JobIDs []string `json:"job_ids"`
+		JobIDs []string `json:"job_ids" doc:"required"`
 	} `body:"json"`
 }
 

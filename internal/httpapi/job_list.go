@@ -167,10 +167,10 @@ type listProjectJobsRequest struct {
 	PageIndex   pageIndex `query:"page_index"`
 	PageSize    pageSize  `query:"page_size"`
 	Search      word      `query:"search"`
-	SortField   word      `query:"sort_field"`
-	SortOrder   word      `query:"sort_order"`
+	SortField   word      `query:"sort_field" doc:"job_name|create_time|last_build_time|health_score|last_build_status"`
+	SortOrder   word      `query:"sort_order" doc:"ASC|DESC"`
 	CreatorID   word      `query:"creator_id"`
-	BuildStatus word      `query:"build_status"`
+	BuildStatus word      `query:"build_status" doc:"red|blue|timeout|aborted|building|none"`
 	ByGroup     flag      `query:"by_group"`
 	GroupPathID groupPath `query:"group_path_id"`
 }
@@ -202,10 +202,10 @@ type listJobsRequest struct {
 	PageIndex   pageIndex `query:"page_index"`
 	PageSize    pageSize  `query:"page_size"`
 	Search      word      `query:"search"`
-	SortField   word      `query:"sort_field"`
-	SortOrder   word      `query:"sort_order"`
+	SortField   word      `query:"sort_field" doc:"job_name|create_time|last_build_time|health_score|last_build_status"`
+	SortOrder   word      `query:"sort_order" doc:"ASC|DESC"`
 	CreatorID   word      `query:"creator_id"`
-	BuildStatus word      `query:"build_status"`
+	BuildStatus word      `query:"build_status" doc:"red|blue|timeout|aborted|building|none"`
 }
 
 func (a *API) listJobs(c call, in listJobsRequest) (*envelope[jobListResult], error) {

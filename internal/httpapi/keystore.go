@@ -117,9 +117,9 @@ type updateFileRequest struct {
 	ID   hexID `path:"id"`
 	Body struct {
 		ID          string    `json:"id"`
-		Name        *string   `json:"keystore_name"`
-		Description *string   `json:"description"`
-		Share       looseText `json:"share"`
+		Name        *string   `json:"keystore_name" doc:"required"`
+		Description *string   `json:"description" doc:"required"`
+		Share       looseText `json:"share" doc:"required"`
 	} `body:"json"`
 }
 

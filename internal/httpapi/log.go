@@ -73,7 +73,7 @@ type followWindowRequest struct {
 	BuildNo     buildNo `path:"build_no"`
 	StartOffset count   `query:"start_offset"`
 	EndOffset   count   `query:"end_offset"` // 0 is the present end
-	Sort        word    `query:"sort"`
+	Sort        word    `query:"sort" doc:"AES|ASC|DESC"`
 	Size        lines   `query:"size"`
 }
 
@@ -100,7 +100,7 @@ type logPageRequest struct {
 	BuildNo     buildNo `query:"build_no" required:"true"`
 	StartOffset count   `query:"start_offset" required:"true"`
 	EndOffset   count   `query:"end_offset" required:"true"`
-	Sort        word    `query:"sort"`
+	Sort        word    `query:"sort" doc:"AES|ASC|DESC"`
 }
 
 func (a *API) showLogPage(c call, in logPageRequest) (*envelope[windowAnswer], error) {

@@ -41,8 +41,8 @@ func (a *API) listNotices(c call, in jobRequest) (*envelope[[]noticeAnswer], err
 type updateNoticeRequest struct {
 	JobID jobID `path:"job_id"`
 	Body  struct {
-		NoticeType       string          `json:"notice_type"`
-		Events           *[]notice.Event `json:"enabled_event_type_names"`
+		NoticeType       string          `json:"notice_type" doc:"required"`
+		Events           *[]notice.Event `json:"enabled_event_type_names" doc:"required"`
 		SendSwitch       looseBool       `json:"send_switch"`
 		ParamConfig      *string         `json:"param_config"`
 		UseProjectNotice looseText       `json:"use_project_notice"` // there are no settings of projects that could be used
@@ -83,9 +83,9 @@ func (a *API) disableNotice(c call, in disableNoticeRequest) (*envelope[string],
 
 type checkWebhookRequest struct {
 	Body struct {
-		JobID      string `json:"job_id"`
-		NoticeType string `json:"notice_type"`
-		WebhookURL string `json:"webhook_url"`
+		JobID      string `json:"job_id" doc:"required"`
+		NoticeType string `json:"notice_type" doc:"required"`
+		WebhookURL string `json:"webhook_url" doc:"required"`
 	} `body:"json"`
 }
 

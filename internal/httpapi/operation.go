@@ -77,6 +77,9 @@ func (a *API) handler(o operation) http.Handler {
 			// SDKs print this one when a call of the identity service fails.
 			w.Header()["X-Iam-Trace-Id"] = w.Header()[requestIDHeader]
 		}
+		if m, ok := w.(*measured); ok {
+			m.operation = o.id
+		}
 		c := call{w: w, r: r}
 		answer, err := a.answer(o, &c)
 		a.audit(r, o, c.body, c.caller, w.Header().Get(requestIDHeader), err)

@@ -44,8 +44,8 @@ type periodHistoryRequest struct {
 	JobID  jobID     `path:"job_id"`
 	Offset pageIndex `query:"offset"` // a page number
 	Limit  pageSize  `query:"limit"`
-	Start  word      `query:"start_time" required:"true"`
-	End    word      `query:"end_time" required:"true"`
+	Start  word      `query:"start_time" required:"true" doc:"day"`
+	End    word      `query:"end_time" required:"true" doc:"day"`
 }
 
 type periodHistoryAnswer struct {
@@ -81,8 +81,8 @@ func (a *API) showPeriodHistory(c call, in periodHistoryRequest) (*periodHistory
 
 type periodRatioRequest struct {
 	JobID jobID `path:"job_id"`
-	Start word  `query:"start_time" required:"true"`
-	End   word  `query:"end_time" required:"true"`
+	Start word  `query:"start_time" required:"true" doc:"day"`
+	End   word  `query:"end_time" required:"true" doc:"day"`
 }
 
 type periodRatioAnswer struct {

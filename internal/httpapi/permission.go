@@ -341,7 +341,7 @@ func (a *API) tasksToManage(c call, project, key string, ids ...string) ([]build
 
 type followProjectRequest struct {
 	Body struct {
-		JobID         string    `json:"job_id"`
+		JobID         string    `json:"job_id" doc:"required"`
 		ProjectID     string    `json:"project_id"`
 		ProjectSwitch looseBool `json:"project_switch"`
 	} `body:"json"`

@@ -143,11 +143,11 @@ type listRecordsRequest struct {
 	BuildProjectID buildProjectID `path:"build_project_id"`
 	Page           pageIndex      `query:"page"`
 	Limit          pageSize       `query:"limit"`
-	Triggers       []word         `query:"triggers"`
+	Triggers       []word         `query:"triggers" doc:"MANUAL|TIMED_EXECUTION|CODEHUB_TRIGGER|PIPELINE_TRIGGER"`
 	Branches       []word         `query:"branches"`
 	Tags           []word         `query:"tags"`
-	FromDate       word           `query:"from_date"`
-	ToDate         word           `query:"to_date"`
+	FromDate       word           `query:"from_date" doc:"time"`
+	ToDate         word           `query:"to_date" doc:"time"`
 }
 
 type recordPage struct {

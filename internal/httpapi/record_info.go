@@ -131,7 +131,7 @@ func presentRecordInfo(r build.Record, now time.Time, float bool) recordInfo {
 // sdkAgent is how the User-Agent of every official SDK begins.
 const sdkAgent = "huaweicloud-usdk-"
 
-func (a *API) showRecordInfo(c call, in buildRequest) (encoded[recordInfoAnswer[recordInfoPage]], error) {
+func (a *API) showRecordInfo(c call, in buildRequest) (encoded[recordInfoAnswer[recordInfoPage], recordInfoAnswer[recordInfo]], error) {
 	// SDKs decode another spelling than the reference page shows, so this one operation answers each in its own.
 	c.w.Header().Set("Vary", "User-Agent")
 	sdk := strings.HasPrefix(c.r.Header.Get("User-Agent"), sdkAgent)

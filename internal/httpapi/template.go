@@ -59,13 +59,13 @@ func (id *templateUUID) parse(name, value string) error {
 
 type createTemplateRequest struct {
 	Body struct {
-		Name        *string         `json:"name"`
+		Name        *string         `json:"name" doc:"required"`
 		Description string          `json:"description"`
 		Tool        string          `json:"tool_type"`
 		Parameters  []parameterBody `json:"parameters"`
 		Template    *struct {
 			Steps []stepBody `json:"steps"`
-		} `json:"template"`
+		} `json:"template" doc:"required"`
 	} `body:"json"`
 }
 
@@ -209,7 +209,7 @@ func (a *API) customTemplates(c call, q template.Query) (*envelope[templateListA
 // kinds of tools, with commas between them.
 type listCustomTemplatesRequest struct {
 	Name     word     `query:"name"`
-	Filter   word     `query:"filter"`
+	Filter   word     `query:"filter" doc:"all|favourite|mine"`
 	Page     page     `query:"page"`
 	PageSize pageSize `query:"page_size"`
 	Tags     word     `query:"tags"`
@@ -244,7 +244,7 @@ func (a *API) listOfficialTemplates(c call, in listTemplatesRequest) (*envelope[
 
 type recommendRequest struct {
 	Body struct {
-		URL    *string `json:"git_url"`
+		URL    *string `json:"git_url" doc:"required"`
 		Branch *string `json:"branch"`
 		Tag    string  `json:"tags"`
 	} `body:"json"`
@@ -276,7 +276,7 @@ func (a *API) recommendTemplates(c call, in recommendRequest) (*envelope[templat
 
 type buildFileRequest struct {
 	JobID jobID `path:"job_id"`
-	Host  word  `query:"default_host"`
+	Host  word  `query:"default_host" doc:"x86-64|arm"`
 }
 
 // showBuildFile answers with the steps of an ACTION task as a build file, where they can be one. Other tasks get one that says hello.
@@ -304,8 +304,8 @@ func (a *API) showBuildFile(c call, in buildFileRequest) (*envelope[string], err
 
 type templateUseRequest struct {
 	Body struct {
-		JobID      string `json:"job_id"`
-		TemplateID string `json:"template_id"`
+		JobID      string `json:"job_id" doc:"required"`
+		TemplateID string `json:"template_id" doc:"required"`
 	} `body:"json"`
 }
 

@@ -184,7 +184,7 @@ func (a *API) showDomainStatuses(c call, in domainStatusesRequest) (*envelope[[]
 
 type classesRequest struct {
 	ProjectID projectID `query:"project_id" required:"true"`
-	Arch      word      `query:"arch" required:"true"`
+	Arch      word      `query:"arch" required:"true" doc:"x86-64|arm"`
 }
 
 // listClasses answers with a bare list. DEFAULT is the smallest class, and there only with another one.
