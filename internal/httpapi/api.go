@@ -56,6 +56,7 @@ type API struct {
 	Parts
 	finished  finishedRecords
 	limits    limiter
+	bodies    bodies
 	documents documents
 }
 
@@ -71,7 +72,7 @@ const (
 // New returns the API as a handler. Many of the vendor's paths overlap, such as /v3/jobs/{job_id}/copy and
 // /v3/{project_id}/jobs/config, which [http.ServeMux] refuses; the router takes the path whose first fixed segment matches.
 func New(parts Parts) http.Handler {
-	a := &API{Parts: parts, limits: limiter{perSecond: parts.Rate}}
+	a := &API{Parts: parts, limits: limiter{perSecond: parts.Rate}, bodies: newBodies()}
 	a.finished.epoch, a.finished.check = parts.Epoch, parts.Builds.Check
 	mux := chi.NewRouter()
 	for _, o := range a.operations() {
@@ -101,6 +102,7 @@ var (
 	errLongURI    = gatewayError(http.StatusRequestURITooLong, codeGateway, "Request URI too large. It may have at most %d bytes.", maxURI)
 	errLongHeader = gatewayError(http.StatusRequestHeaderFieldsTooLarge, codeGateway, "Request headers too large. They may have at most %d bytes.", maxHeader)
 	errLongBody   = gatewayError(http.StatusRequestEntityTooLarge, codeGateway, "Request entity too large. A body may have at most %d bytes.", maxBody)
+	errManyBodies = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "Too many large requests at a time. Try again later.", retryAfter: 1}
 	errCutBody    = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body ended before it was complete.")
 )
 

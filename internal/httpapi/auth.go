@@ -28,7 +28,7 @@ var authFaults = map[iam.Reason]struct {
 	iam.Unproven:  {http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information: "},
 	iam.Outdated:  {http.StatusUnauthorized, "APIGW.0307", ""},
 	iam.Blocked:   {http.StatusForbidden, "APIGW.0302", ""},
-	iam.Throttled: {http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached: "},
+	iam.Throttled: {http.StatusTooManyRequests, codeThrottled, "The throttling threshold has been reached: "},
 }
 
 // refusal returns how a refused proof looks on the wire; nil when err is none.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -147,7 +148,8 @@ func TestReadBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			body, err := readBody(httptest.NewRecorder(), test.r)
+			body, release, err := newBodies().read(httptest.NewRecorder(), test.r)
+			defer release()
 			if got, _ := errors.AsType[*apiError](err); got != test.want {
 				t.Errorf("error is %v, want %v", err, test.want)
 			}
@@ -156,4 +158,37 @@ func TestReadBody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLargeBodies checks that strangers cannot fill the memory with bodies that they do not finish, nor keep others from sending small ones.
+func TestLargeBodies(t *testing.T) {
+	t.Parallel()
+	b := newBodies()
+	read := func(body io.Reader) (func(), error) {
+		_, release, err := b.read(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body))
+		return release, err
+	}
+	large := strings.Repeat(" ", smallBody+1)
+	var held []func()
+	for range largeBodies {
+		release, err := read(strings.NewReader(large))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, release)
+	}
+	if _, err := read(strings.NewReader(large)); !errors.Is(err, errManyBodies) {
+		t.Errorf("one more: %v", err)
+	}
+	if release, err := read(strings.NewReader(large[2:])); err != nil {
+		t.Errorf("a small one: %v", err)
+	} else {
+		release()
+	}
+	held[0]()
+	release, err := read(strings.NewReader(large))
+	if err != nil {
+		t.Errorf("when one is done: %v", err)
+	}
+	release()
 }

@@ -19,6 +19,7 @@ const (
 	codeNotFound        = "CB.00031006"
 	codeOldNotFound     = "DEVCB.00031006"
 	codeUnauthenticated = "APIGW.0301"
+	codeThrottled       = "APIGW.0308"
 	codeInternal        = "CB.00060101"
 	codeBusy            = "CB.00060100"
 

@@ -101,7 +101,7 @@ func (l *limiter) allow(user string, now time.Time) (wait time.Duration, ok bool
 func (a *API) limited(caller iam.Caller) error {
 	if wait, ok := a.limits.allow(caller.User.ID, a.Now()); !ok {
 		return &apiError{
-			Status: http.StatusTooManyRequests, Code: "APIGW.0308", Message: "The throttling threshold has been reached: try again later.",
+			Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "The throttling threshold has been reached: try again later.",
 			retryAfter: max(1, int(wait.Seconds()+0.999)),
 		}
 	}

@@ -414,8 +414,8 @@ func (a *API) describeErrors(o operation, p *documentPath, out *schemas, codes m
 		codes[http.StatusUnauthorized] = append(codes[http.StatusUnauthorized], "APIGW.0307")
 		add(fault.Forbidden)
 		codes[http.StatusForbidden] = append(codes[http.StatusForbidden], "APIGW.0302")
-		codes[http.StatusTooManyRequests] = []string{"APIGW.0308"}
 	}
+	codes[http.StatusTooManyRequests] = []string{codeThrottled}
 	add(fault.NotFound)
 	for _, kind := range refusals[o.id] {
 		add(kind)

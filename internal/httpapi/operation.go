@@ -94,7 +94,10 @@ func (a *API) handler(o operation) http.Handler {
 
 // answer fills in the rest of a call, and answers it.
 func (a *API) answer(o operation, c *call) (_ any, err error) {
-	if c.body, err = readBody(c.w, c.r); err != nil {
+	var release func()
+	c.body, release, err = a.bodies.read(c.w, c.r)
+	defer release()
+	if err != nil {
 		return nil, err
 	}
 	if !o.open {
