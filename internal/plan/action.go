@@ -92,7 +92,7 @@ func (in Input) ownCheckout() Step {
 	c.Depth, _ = strconv.Atoi(source.Depth) // empty stands for the whole history
 	c.LFS = source.LFS != nil && *source.LFS
 	c.Submodules = in.Job.AutoUpdateSubmodules == "true"
-	return Step{Keyword: "checkout", Name: checkoutName, Checkout: &c}
+	return Step{Keyword: "checkout", Name: checkoutName, Checkout: &c, EndpointID: source.EndpointID}
 }
 
 // cycleMessage says what is wrong with a parameter whose value leads back to itself, or too far.

@@ -33,6 +33,7 @@ type Step struct {
 	Image      string   // that the file asks for; empty for the default
 	IgnoreFail bool     // the build goes on when the step fails
 	Caches     []string // the tools whose caches it uses, such as npm
+	EndpointID string   // of the service endpoint that opens the repository of a checkout; empty for what the server has
 
 	Checkout *Checkout
 	Script   *Script

@@ -71,6 +71,7 @@ var actions = []action{
 		{name: "depth", kind: number},
 		{name: "submodule", kind: flag},
 		{name: "lfs", kind: flag},
+		{name: "endpoint_id"},
 	}},
 	{keyword: "manifest_checkout", later: true, stages: []string{stagePrepare}, inputs: []input{
 		{name: "manifest_url", required: true},

@@ -120,6 +120,7 @@ func (r *reader) keyword(stage string, e entry) {
 	switch act.keyword {
 	case "checkout":
 		step.Checkout = r.checkout(e, values)
+		step.EndpointID = r.endpoint(values["endpoint_id"])
 	case "upload_artifact":
 		step.Upload = r.upload(values)
 	case "download_artifact":

@@ -15,6 +15,7 @@ import (
 	"atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
+	"atelier/internal/source"
 )
 
 // session is one build. It implements [executor.Session].
@@ -27,6 +28,7 @@ type session struct {
 	made     bool   // whether dir is this build's
 	env      []string
 	caches   []executor.Cache
+	open     map[string]source.Credential // of checkouts, by service endpoint
 	limits   limits
 	tree     *tree // runs the steps; nil before it was started and after it was closed
 	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
@@ -47,7 +49,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	}
 	switch {
 	case step.Checkout != nil:
-		return s.checkout(ctx, *step.Checkout, out)
+		return s.checkout(ctx, step, out)
 	case step.Script != nil:
 		return s.script(ctx, step, out)
 	default:
