@@ -119,6 +119,28 @@ func (s *Service) Credential(ctx context.Context, project build.ProjectID, id, r
 	return c, err
 }
 
+// Dependencies returns what a repository of dependencies is opened with: the endpoint of the project with the longest address that it is
+// at or below. That there is none is a fault whose sentence says so.
+func (s *Service) Dependencies(ctx context.Context, project build.ProjectID, repository string) (source.Credential, error) {
+	all, err := s.Endpoints(ctx, project, Nexus)
+	if err != nil {
+		return source.Credential{}, err
+	}
+	var nearest Endpoint
+	for _, e := range all {
+		if (source.Credential{URL: e.URL}).Covers(repository) && len(e.URL) > len(nearest.URL) {
+			nearest = e
+		}
+	}
+	if nearest.ID == "" {
+		return source.Credential{}, fault.New(fault.NotFound, "the project has no service endpoint of the kind %s for the private repository %s; "+
+			"an operator can add one with atelier admin endpoint add --kind %s", Nexus, repository, Nexus)
+	}
+	c := source.Credential{Name: nearest.Name, URL: nearest.URL, User: nearest.User}
+	c.Password, err = s.open(nearest)
+	return c, err
+}
+
 func (s *Service) open(e Endpoint) (string, error) {
 	password, err := s.Sealer.Open(e.Password)
 	if err != nil {

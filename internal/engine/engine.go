@@ -74,6 +74,8 @@ type Sources interface {
 type Endpoints interface {
 	// Credential returns what the endpoint that a task names opens a repository with. Errors that a user can do something about are faults.
 	Credential(ctx context.Context, project build.ProjectID, id, repository string) (source.Credential, error)
+	// Dependencies returns what a private repository of dependencies is opened with, in the same way.
+	Dependencies(ctx context.Context, project build.ProjectID, repository string) (source.Credential, error)
 	// Sources returns what reads repositories with a credential.
 	Sources(c source.Credential) Sources
 }

@@ -29,15 +29,16 @@ const (
 
 // prepared is what is known of a build before its first step.
 type prepared struct {
-	config      build.Config
-	timeout     time.Duration
-	params      []plan.Param // the record's, in plain text
-	secrets     []string
-	sources     Sources                      // of the task's repository
-	credentials map[string]source.Credential // of checkouts, by service endpoint
-	info        build.SourceInfo
-	plan        plan.Plan
-	flow        *plan.Flow // in place of the plan, when the build is one
+	config       build.Config
+	timeout      time.Duration
+	params       []plan.Param // the record's, in plain text
+	secrets      []string
+	sources      Sources                      // of the task's repository
+	credentials  map[string]source.Credential // of checkouts, by service endpoint
+	dependencies map[string]source.Credential // of Maven's repositories, by their address
+	info         build.SourceInfo
+	plan         plan.Plan
+	flow         *plan.Flow // in place of the plan, when the build is one
 }
 
 // prepare finds out what a build is to do: its configuration, its commit, its plan, and how long it may run. Errors that a user
@@ -78,6 +79,9 @@ func (r *run) prepare() error {
 		return err
 	}
 	if err := r.openCheckouts(p.plan.Steps, p); err != nil {
+		return err
+	}
+	if err := r.openDependencies(p.plan.Steps, p); err != nil {
 		return err
 	}
 	r.noteWarnings(p.plan.Warnings)

@@ -64,6 +64,9 @@ func planActions(in Input) (Plan, error) {
 		default:
 			planned.Script = s.scriptAction(step, problem)
 			planned.Script.Tests = s.testsAction(act.keyword, step, problem)
+			if act.keyword == "maven" {
+				planned.Script.Repositories = s.repositoriesAction(step, problem)
+			}
 		}
 		p.Steps = append(p.Steps, planned)
 	}

@@ -14,6 +14,31 @@ import (
 	"atelier/internal/source/sourcetest"
 )
 
+// testSettings checks that the settings of a step are there while it runs, and nowhere else.
+func testSettings(t *testing.T, make Maker) {
+	b := open(t, make(t, t.TempDir()))
+	run := func(command, settings string) string {
+		t.Helper()
+		step, out := script(command), waitFor("")
+		step.Script.Settings = settings
+		result, err := b.session.Run(t.Context(), step, out)
+		if err != nil || !result.Succeeded() {
+			t.Fatalf("%s: %+v, %v\n%s", command, result, err, out)
+		}
+		return out.String()
+	}
+	const show = `cat "$ATELIER_MAVEN_SETTINGS"; stat -c ' %a' "$ATELIER_MAVEN_SETTINGS"; echo "$ATELIER_MAVEN_SETTINGS" > where`
+	if out := run(show, "<settings>1</settings>"); out != "<settings>1</settings> 600\n" {
+		t.Errorf("the step has %q", out)
+	}
+	if out := run(`test -z "${ATELIER_MAVEN_SETTINGS+x}"; test ! -e "$(cat where)"; for d in . "$HOME" "$TMPDIR"; do (cd "$d"; ls -A); done | grep settings || true`, ""); out != "" {
+		t.Errorf("the next step has %q", out)
+	}
+	if out := run(show, "<settings>2</settings>"); out != "<settings>2</settings> 600\n" {
+		t.Errorf("the last step has %q", out)
+	}
+}
+
 // testCredential checks that a checkout is opened by the credential of its endpoint, and that nothing of that is left for steps.
 func testCredential(t *testing.T, make Maker) {
 	const password = "correct-horse"

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -61,11 +62,18 @@ func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
 func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (result executor.Result, err error) {
-	if err := s.writeScript(step.Script.Command); err != nil {
+	if err := s.writeOwn(scriptFile, step.Script.Command); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
 	defer os.Remove(s.path(scriptFile))
 	shell, e, env := s.executor.shell, s.executor, s.env
+	if step.Script.Settings != "" {
+		if err := s.writeOwn(settingsFile, step.Script.Settings); err != nil {
+			return executor.Result{}, fmt.Errorf("write the settings: %w", err)
+		}
+		defer os.Remove(s.path(settingsFile))
+		env = lastOfEach(append(slices.Clone(env), plan.SettingsVariable+"="+filepath.Join(s.inside, settingsFile)))
+	}
 	for _, c := range executor.CachesOf(step, s.caches) {
 		dir, back, err := s.bring(c)
 		if err != nil {
@@ -85,19 +93,23 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 	return result, err
 }
 
-const scriptFile = "script"
+// Files beside the workspace that are there while a step runs.
+const (
+	scriptFile   = "script"
+	settingsFile = "settings.xml"
+)
 
-// writeScript makes the file of a script. Where it is to be, an earlier step may have put something else, such as a link.
-func (s *session) writeScript(command string) error {
-	if err := removeAll(s.path(scriptFile)); err != nil {
+// writeOwn makes a file for the build's user alone. Where it is to be, an earlier step may have put something else, such as a link.
+func (s *session) writeOwn(name, content string) error {
+	if err := removeAll(s.path(name)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.path(scriptFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(s.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(command)
-	return errors.Join(err, f.Close(), s.owner.give(s.path(scriptFile)))
+	_, err = f.WriteString(content)
+	return errors.Join(err, f.Close(), s.owner.give(s.path(name)))
 }
 
 // run runs a command in a tree until all that came of it is gone, and writes what they print to out. That out cannot be written to ends
