@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -69,8 +70,12 @@ func (s *Store) DeleteEndpoint(ctx context.Context, project build.ProjectID, id 
 				return err
 			}
 			if n := len(users); n > 0 {
-				return fault.New(fault.Invalid, "the service endpoint is named by %d tasks: %s; give them another one first",
-					n, strings.Join(users[:min(n, maxUsers)], ", "))
+				more := ""
+				if n > maxUsers {
+					more = fmt.Sprintf(" and %d more", n-maxUsers)
+				}
+				return fault.New(fault.Invalid, "the service endpoint is in use; give another one, or none, to these tasks first: %s%s",
+					strings.Join(users[:min(n, maxUsers)], ", "), more)
 			}
 		}
 		n, err := t.exec(ctx, `DELETE FROM endpoints WHERE id = ? AND project_id = ?`, id, string(project))

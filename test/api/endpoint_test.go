@@ -221,7 +221,7 @@ func TestEndpointChanges(t *testing.T) {
 		t.Error("the new password does not open the repository")
 	}
 	err := s.Endpoints().Remove(t.Context(), ours, false)
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "named by 1 tasks: app") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "these tasks first: app") {
 		t.Errorf("an endpoint in use is removed: %v", err)
 	}
 	if err := s.Endpoints().Remove(t.Context(), ours, true); err != nil {

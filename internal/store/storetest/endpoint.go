@@ -46,7 +46,7 @@ func testEndpoints(t *testing.T, open Opener) {
 
 	createJob(t, s, aJob(1, "app")) // which names e1
 	err = s.DeleteEndpoint(ctx, "p1", "e1", false)
-	if wantKind(t, err, fault.Invalid); !strings.Contains(err.Error(), "1 tasks: app;") {
+	if wantKind(t, err, fault.Invalid); !strings.Contains(err.Error(), "these tasks first: app") {
 		t.Errorf("what uses it is not said: %v", err)
 	}
 	wantKind(t, s.DeleteEndpoint(ctx, "p2", "e1", true), fault.NotFound)
