@@ -3,6 +3,7 @@ package source
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -127,9 +128,12 @@ func TestCredential(t *testing.T) {
 		r := g.remote
 		r.home = t.TempDir()
 		r.environ = append(append([]string{}, r.environ...), "HOME="+r.home)
-		r.configure(t, "[credential]\n\thelper = \"!f() { echo username=me; echo password=stale; }; f\"\n")
+		r.configure(t, "[credential]\n\thelper = \"!f() { echo $1 >> "+r.home+"/asked; echo username=me; echo password=stale; }; f\"\n")
 		if got, err := r.client(t).With(g.credential("")).Resolve(t.Context(), r.url("app"), Ref{}); err != nil || got.ID != a.tip {
 			t.Error(got, err)
+		}
+		if asked, err := os.ReadFile(r.home + "/asked"); err == nil { // a helper that keeps what works would keep the password
+			t.Errorf("the server's helper was told to %s", asked)
 		}
 	})
 }
