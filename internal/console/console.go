@@ -1,6 +1,7 @@
-// Package console is the page that people open in a browser: their tasks, the builds of each, and the log of a build as it comes.
+// Package console is what people open in a browser: their tasks, the builds of each, and the log of a build as it comes; and below /docs the
+// explorer of the API.
 //
-// The page is plain files without a build step. It calls the public API with a token, as every other client does, so it can
+// The pages are plain files without a build step. They call the public API with a token, as every other client does, so they can
 // show nothing that the API would not.
 package console
 
@@ -16,7 +17,10 @@ import (
 //go:embed page/index.html
 var index string
 
-//go:embed page/console.js page/icon.svg page/style.css
+//go:embed page/docs.html
+var explorer string
+
+//go:embed page/console.js page/docs.css page/docs.js page/icon.svg page/samples.js page/sdk.json page/style.css
 var files embed.FS
 
 // The page loads nothing from elsewhere, runs no script of others and cannot be framed.
@@ -24,11 +28,14 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Serves reports whether a path is the console's. All others are the API's.
-func Serves(path string) bool { return path == "/" || strings.HasPrefix(path, "/console/") }
+func Serves(path string) bool {
+	return path == "/" || path == "/docs" || strings.HasPrefix(path, "/console/")
+}
 
 // New returns the console of a server, which signs people in for a region.
 func New(region, domain string) http.Handler {
-	index := strings.NewReplacer("{{region}}", html.EscapeString(region), "{{domain}}", html.EscapeString(domain)).Replace(index)
+	fill := strings.NewReplacer("{{region}}", html.EscapeString(region), "{{domain}}", html.EscapeString(domain))
+	pages := map[string]string{"/": fill.Replace(index), "/docs": fill.Replace(explorer)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -39,9 +46,9 @@ func New(region, domain string) http.Handler {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "the console can only be read", http.StatusMethodNotAllowed)
-		case r.URL.Path == "/":
+		case pages[r.URL.Path] != "":
 			h.Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = io.WriteString(w, index) // an error means that the browser is gone
+			_, _ = io.WriteString(w, pages[r.URL.Path]) // an error means that the browser is gone
 		default:
 			http.ServeFileFS(w, r, files, "page/"+strings.TrimPrefix(path.Clean(r.URL.Path), "/console/"))
 		}

@@ -19,6 +19,10 @@ func TestConsole(t *testing.T) {
 	}{
 		{http.MethodGet, "/", http.StatusOK, "text/html; charset=utf-8", `data-region="cn-&#34;1&#34;"`},
 		{http.MethodGet, "/", http.StatusOK, "text/html; charset=utf-8", `value="acme"`},
+		{http.MethodGet, "/docs", http.StatusOK, "text/html; charset=utf-8", `data-region="cn-&#34;1&#34;"`},
+		{http.MethodGet, "/console/docs.js", http.StatusOK, "text/javascript; charset=utf-8", "/openapi.json"},
+		{http.MethodGet, "/console/samples.js", http.StatusOK, "text/javascript; charset=utf-8", "export"},
+		{http.MethodGet, "/console/sdk.json", http.StatusOK, "application/json", "RunJobRequest"},
 		{http.MethodGet, "/console/console.js", http.StatusOK, "text/javascript; charset=utf-8", "/v3/auth/tokens"},
 		{http.MethodGet, "/console/style.css", http.StatusOK, "text/css; charset=utf-8", "color-scheme"},
 		{http.MethodGet, "/console/icon.svg", http.StatusOK, "image/svg+xml", "<svg"},
@@ -40,7 +44,7 @@ func TestConsole(t *testing.T) {
 			t.Errorf("%s: the policy is %q", tt.path, csp)
 		}
 	}
-	for _, path := range []string{"/v3/jobs", "/console", "//", "/index.html"} {
+	for _, path := range []string{"/v3/jobs", "/console", "//", "/index.html", "/docs/"} {
 		if console.Serves(path) {
 			t.Errorf("%s is the console's", path)
 		}

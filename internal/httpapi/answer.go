@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 )
@@ -49,8 +50,25 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// encoded is an answer that is JSON already.
-type encoded []byte
+// encoded is an answer that is JSON already, in one of two forms.
+type encoded[A, B any] []byte
+
+func (e encoded[A, B]) raw() []byte { return e }
+
+func (encoded[A, B]) forms() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[A](), reflect.TypeFor[B]()}
+}
+
+// Answers with another status than 200.
+type (
+	created[T any]  struct{ body T }
+	accepted[T any] struct{ body T }
+	noContent       struct{}
+)
+
+func (a created[T]) status() (int, any)  { return http.StatusCreated, a.body }
+func (a accepted[T]) status() (int, any) { return http.StatusAccepted, a.body }
+func (noContent) status() (int, any)     { return http.StatusNoContent, nil }
 
 // download is an answer that is a file. SDKs take a body for a file only when its type is this one.
 type download struct {
@@ -59,7 +77,7 @@ type download struct {
 	body io.ReadCloser
 }
 
-func (d download) write(w http.ResponseWriter) error {
+func (d *download) write(w http.ResponseWriter) error {
 	defer d.body.Close()
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
@@ -79,7 +97,7 @@ type envelope[T any] struct {
 	Status string `json:"status"`
 }
 
-func wrap[T any](result T) envelope[T] { return envelope[T]{Result: result, Status: "success"} }
+func wrap[T any](result T) *envelope[T] { return &envelope[T]{Result: result, Status: "success"} }
 
 // success is the answer of operations that have nothing to say.
 type success struct {

@@ -56,8 +56,9 @@ type Parts struct {
 // API answers the vendor's operations and those of its identity service.
 type API struct {
 	Parts
-	finished finishedRecords
-	limits   limiter
+	finished  finishedRecords
+	limits    limiter
+	documents documents
 }
 
 // Limits of what stands before a request's body.
@@ -77,6 +78,9 @@ func New(parts Parts) http.Handler {
 	mux := chi.NewRouter()
 	for _, o := range a.operations() {
 		mux.Method(o.method, o.path, a.handler(o))
+	}
+	for _, path := range []string{openAPIJSON, openAPIYAML} {
+		mux.Get(path, a.serveDocument)
 	}
 	unknown := func(w http.ResponseWriter, r *http.Request) { a.writeError(w, r, errNoSuchAPI, nil, buildError) }
 	mux.NotFound(unknown)

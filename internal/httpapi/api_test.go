@@ -209,10 +209,10 @@ func TestBrokenDownload(t *testing.T) {
 		}()
 		return r
 	}
-	for name, file := range map[string]func() download{
-		"plain":      func() download { return download{name: "a.log", size: -1, body: broken()} },
-		"with size":  func() download { return download{name: "a.log", size: 100, body: broken()} },
-		"compressed": func() download { return download{name: "a.zip", size: -1, body: zipped("a.log", broken())} },
+	for name, file := range map[string]func() *download{
+		"plain":      func() *download { return &download{name: "a.log", size: -1, body: broken()} },
+		"with size":  func() *download { return &download{name: "a.log", size: 100, body: broken()} },
+		"compressed": func() *download { return &download{name: "a.zip", size: -1, body: zipped("a.log", broken())} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(a.gateway(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

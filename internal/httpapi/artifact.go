@@ -26,8 +26,8 @@ type outputInfoRequest struct {
 // outputInfoAnswer has null in place of what is empty. The key of a package is its name.
 type outputInfoAnswer struct {
 	PackageInfo  *outputInfo           `json:"package_info"` // the first
-	PackageInfos map[string]outputInfo `json:"package_infos"`
-	ImageInfos   map[string]outputInfo `json:"image_infos"`
+	PackageInfos map[string]outputInfo `json:"package_infos" doc:",null"`
+	ImageInfos   map[string]outputInfo `json:"image_infos" doc:",null"`
 }
 
 // outputInfo is a file that a build has uploaded. Its uri is the path of its download.
@@ -41,7 +41,7 @@ type outputInfo struct {
 	DailyBuildNumber string          `json:"daily_build_number"`
 }
 
-func (a *API) showOutputInfo(c call, in outputInfoRequest) (any, error) {
+func (a *API) showOutputInfo(c call, in outputInfoRequest) (*envelope[outputInfoAnswer], error) {
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ type downloadArtifactRequest struct {
 	File      word      `path:"*"` // version and name
 }
 
-func (a *API) downloadArtifact(c call, in downloadArtifactRequest) (any, error) {
+func (a *API) downloadArtifact(c call, in downloadArtifactRequest) (*artifactFile, error) {
 	project, file := build.ProjectID(in.ProjectID), string(in.File)
 	if err := a.Builds.Check(c.ctx(), c.actor(), build.JobRef{ProjectID: project}, build.View); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (a *API) downloadArtifact(c call, in downloadArtifactRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return artifactFile{f}, nil
+	return &artifactFile{f}, nil
 }
 
 // artifactFile is an answer that is a file, of which a client may ask for parts, or only if it has changed.

@@ -50,7 +50,7 @@ type deletedJob struct {
 	DeleteStamp string          `json:"delete_time_stamp"`
 }
 
-func (a *API) listDeleted(c call, in listDeletedRequest) (any, error) {
+func (a *API) listDeleted(c call, in listDeletedRequest) (*binAnswer, error) {
 	projects, names, err := a.projectsOf(c)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (a *API) listDeleted(c call, in listDeletedRequest) (any, error) {
 	}
 	days, err := a.Builds.KeepDays(c.ctx(), c.actor())
 	stamp := func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
-	return binAnswer{Success: true, envelope: wrap(binResult{KeepTime: days, Total: total, JobList: list(jobs, func(j build.DeletedJob) deletedJob {
+	return &binAnswer{Success: true, envelope: *wrap(binResult{KeepTime: days, Total: total, JobList: list(jobs, func(j build.DeletedJob) deletedJob {
 		return deletedJob{
 			JobID: j.ID, JobName: j.Config.Name, ProjectID: j.ProjectID, ProjectName: names[j.ProjectID], CreatorID: j.CreatorID, CreatorName: j.CreatorName,
 			CreateTime: j.CreatedAt.In(a.Zone).Format(layoutPlain), CreateStamp: stamp(j.CreatedAt),
@@ -83,7 +83,7 @@ func (a *API) projectsOf(c call) (ids []build.ProjectID, names map[build.Project
 	return ids, names, err
 }
 
-func (a *API) restoreJobs(c call, in jobsRequest) (any, error) {
+func (a *API) restoreJobs(c call, in jobsRequest) (*envelope[*string], error) {
 	ids, err := in.ids()
 	if err != nil {
 		return nil, err
@@ -91,15 +91,15 @@ func (a *API) restoreJobs(c call, in jobsRequest) (any, error) {
 	return wrap[*string](nil), a.Builds.RestoreJobs(c.ctx(), c.actor(), ids)
 }
 
-func (a *API) purgeJobs(c call, in jobsRequest) (any, error) {
+func (a *API) purgeJobs(c call, in jobsRequest) (*success, error) {
 	ids, err := in.ids()
 	if err != nil {
 		return nil, err
 	}
-	return success{"success"}, a.Builds.PurgeJobs(c.ctx(), c.actor(), ids)
+	return &success{"success"}, a.Builds.PurgeJobs(c.ctx(), c.actor(), ids)
 }
 
-func (a *API) clearBin(c call, _ struct{}) (any, error) {
+func (a *API) clearBin(c call, _ struct{}) (*envelope[*string], error) {
 	projects, _, err := a.projectsOf(c)
 	if err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (a *API) clearBin(c call, _ struct{}) (any, error) {
 
 type keepTimeRequest struct {
 	Body struct {
-		KeepTime *int `json:"keep_time"`
+		KeepTime *int `json:"keep_time" doc:"required,1..30"`
 	} `body:"json"`
 }
 
@@ -117,7 +117,7 @@ type keepTimeAnswer struct {
 	KeepTime int `json:"keep_time"`
 }
 
-func (a *API) setKeepTime(c call, in keepTimeRequest) (any, error) {
+func (a *API) setKeepTime(c call, in keepTimeRequest) (*envelope[keepTimeAnswer], error) {
 	if in.Body.KeepTime == nil {
 		return nil, invalid(codeInvalid, "keep_time", "is missing")
 	}

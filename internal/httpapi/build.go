@@ -25,7 +25,7 @@ type runRequest struct {
 }
 
 type runBody struct {
-	JobID     string          `json:"job_id"`
+	JobID     string          `json:"job_id" doc:"required"`
 	Parameter []nameValueBody `json:"parameter"`
 	Trigger   build.Trigger   `json:"trigger_type"` // Atelier's own: a pipeline says that it is one
 	SCM       struct {
@@ -43,23 +43,23 @@ type startedAnswer struct {
 	DailyBuildNumber  string `json:"daily_build_number"`
 }
 
-func (a *API) start(c call, body runBody) (startedAnswer, error) {
+func (a *API) start(c call, body runBody) (*startedAnswer, error) {
 	var id jobID
 	if err := id.parse("job_id", body.JobID); err != nil {
-		return startedAnswer{}, err
+		return nil, err
 	}
 	token, err := clientToken(c.r.Header)
 	if err != nil {
-		return startedAnswer{}, err
+		return nil, err
 	}
 	if t := body.Trigger; t != "" && t != build.Manual && t != build.Pipeline {
-		return startedAnswer{}, invalid(codeInvalid, "trigger_type", "must be %s or %s, found %q", build.Manual, build.Pipeline, shorten(string(t)))
+		return nil, invalid(codeInvalid, "trigger_type", "must be %s or %s, found %q", build.Manual, build.Pipeline, shorten(string(t)))
 	}
 	record, err := a.Builds.Start(c.ctx(), c.actor(), build.StartRequest{
 		JobID: build.JobID(id), Token: token, Trigger: body.Trigger, Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
 		Branch: string(body.SCM.Branch), Tag: string(body.SCM.Tag), Commit: string(body.SCM.CommitID),
 	})
-	return startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
+	return &startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
 }
 
 // clientToken returns the token that makes a start request safe to repeat; empty when the client gave none.
@@ -81,12 +81,12 @@ func clientToken(h http.Header) (string, error) {
 	return token, nil
 }
 
-func (a *API) rerunBuild(c call, in buildRequest) (any, error) {
+func (a *API) rerunBuild(c call, in buildRequest) (*startedAnswer, error) {
 	record, err := a.Builds.Rerun(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
-	return startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
+	return &startedAnswer{record.ExecutionID, number(record.Number), record.DailyNumber}, err
 }
 
-func (a *API) runJob(c call, in runRequest) (any, error) {
+func (a *API) runJob(c call, in runRequest) (*startedAnswer, error) {
 	return a.start(c, in.Body)
 }
 
@@ -96,9 +96,12 @@ type executeAnswer struct {
 	envelope[startedAnswer]
 }
 
-func (a *API) executeJob(c call, in runRequest) (any, error) {
+func (a *API) executeJob(c call, in runRequest) (*executeAnswer, error) {
 	started, err := a.start(c, in.Body)
-	return executeAnswer{started, wrap(started)}, err
+	if err != nil {
+		return nil, err
+	}
+	return &executeAnswer{*started, *wrap(*started)}, nil
 }
 
 type buildRequest struct {
@@ -111,14 +114,14 @@ type stopBuildAnswer struct {
 	Result  string `json:"result"`
 }
 
-func (a *API) stopBuildJob(c call, in buildRequest) (any, error) {
-	return stopBuildAnswer{Success: true}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
+func (a *API) stopBuildJob(c call, in buildRequest) (*stopBuildAnswer, error) {
+	return &stopBuildAnswer{Success: true}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 }
 
 type stopJobRequest struct {
 	Body struct {
-		JobID   string    `json:"job_id"`
-		BuildNo looseText `json:"build_no"`
+		JobID   string    `json:"job_id" doc:"required"`
+		BuildNo looseText `json:"build_no" doc:"required"`
 	} `body:"json"`
 }
 
@@ -126,7 +129,7 @@ type boolAnswer struct {
 	Result bool `json:"result"`
 }
 
-func (a *API) stopJob(c call, in stopJobRequest) (any, error) {
+func (a *API) stopJob(c call, in stopJobRequest) (*boolAnswer, error) {
 	var id jobID
 	if err := id.parse("job_id", in.Body.JobID); err != nil {
 		return nil, err
@@ -135,7 +138,7 @@ func (a *API) stopJob(c call, in stopJobRequest) (any, error) {
 	if err := n.parse("build_no", string(in.Body.BuildNo)); err != nil {
 		return nil, err
 	}
-	return boolAnswer{true}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(id), int(n))
+	return &boolAnswer{true}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(id), int(n))
 }
 
 // stopTheJobRequest takes the number where SDKs put it and where other clients do; the query wins.
@@ -147,19 +150,19 @@ type stopTheJobRequest struct {
 	} `body:"optional"`
 }
 
-func (a *API) stopTheJob(c call, in stopTheJobRequest) (any, error) {
+func (a *API) stopTheJob(c call, in stopTheJobRequest) (*success, error) {
 	n := in.BuildNo
 	if n == 0 && in.Body.BuildNo != "" {
 		if err := n.parse("build_no", string(in.Body.BuildNo)); err != nil {
 			return nil, err
 		}
 	}
-	return success{"success"}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(in.JobID), int(n)) // 0: the newest that runs
+	return &success{"success"}, a.Builds.Stop(c.ctx(), c.actor(), build.JobID(in.JobID), int(n)) // 0: the newest that runs
 }
 
-func (a *API) showJobStatus(c call, in jobRequest) (any, error) {
+func (a *API) showJobStatus(c call, in jobRequest) (*boolAnswer, error) {
 	running, err := a.Builds.IsRunning(c.ctx(), c.actor(), build.JobID(in.JobID))
-	return boolAnswer{running}, err
+	return &boolAnswer{running}, err
 }
 
 func number(n int) string { return strconv.Itoa(n) }

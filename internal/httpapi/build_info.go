@@ -67,15 +67,15 @@ func orCreation(r build.Record) time.Time {
 	return r.StartedAt
 }
 
-func (a *API) showBuildInfo(c call, in buildDetailsRequest) (any, error) {
+func (a *API) showBuildInfo(c call, in buildDetailsRequest) (*envelope[buildInfoAnswer], error) {
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	return wrap(a.presentBuildInfo(c)(record)), err
 }
 
 type listBuildInfoRequest struct {
 	JobID     jobID     `path:"job_id"`
-	Start     word      `query:"start_time" required:"true"`
-	End       word      `query:"end_time" required:"true"`
+	Start     word      `query:"start_time" required:"true" doc:"time"`
+	End       word      `query:"end_time" required:"true" doc:"time"`
 	PageIndex pageIndex `query:"page_index"`
 	PageSize  pageSize  `query:"page_size"`
 }
@@ -89,7 +89,7 @@ type buildInfoPage struct {
 	Builds      []buildInfoAnswer `json:"job_build_states"`
 }
 
-func (a *API) listBuildInfo(c call, in listBuildInfoRequest) (any, error) {
+func (a *API) listBuildInfo(c call, in listBuildInfoRequest) (*envelope[buildInfoPage], error) {
 	from, err := a.moment("start_time", in.Start)
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ type briefRecord struct {
 }
 
 // listBriefRecords leaves out what the caller may not see, as if it were not there.
-func (a *API) listBriefRecords(c call, in listBriefRequest) (any, error) {
+func (a *API) listBriefRecords(c call, in listBriefRequest) (*envelope[[]briefAnswer], error) {
 	if len(in.Body) > maxListed {
 		return nil, invalid(codeInvalid, "body", "has %d ids, at most %d are allowed", len(in.Body), maxListed)
 	}
@@ -195,15 +195,15 @@ func (a *API) presentBrief(r build.Record) briefRecord {
 
 type countRecordsRequest struct {
 	BuildProjectID buildProjectID `path:"build_project_id"`
-	FromDate       word           `query:"from_date"`
-	ToDate         word           `query:"to_date"`
+	FromDate       word           `query:"from_date" doc:"time"`
+	ToDate         word           `query:"to_date" doc:"time"`
 }
 
 type totalAnswer struct {
 	Total int `json:"total"`
 }
 
-func (a *API) countRecords(c call, in countRecordsRequest) (any, error) {
+func (a *API) countRecords(c call, in countRecordsRequest) (*envelope[totalAnswer], error) {
 	from, err := a.moment("from_date", in.FromDate)
 	if err != nil {
 		return nil, err
@@ -228,7 +228,7 @@ type parameterValueAnswer struct {
 	Value string `json:"value"`
 }
 
-func (a *API) listBuildParameters(c call, in buildDetailsRequest) (any, error) {
+func (a *API) listBuildParameters(c call, in buildDetailsRequest) (*envelope[[]parameterValueAnswer], error) {
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	return wrap(list(record.Parameters, func(v build.Value) parameterValueAnswer { return parameterValueAnswer{v.Name, shown(v)} })), err
 }

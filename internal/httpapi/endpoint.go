@@ -44,7 +44,7 @@ type endpointAnswer struct {
 }
 
 // listEndpoints leaves out the endpoints of repositories of code: the vendor keeps those in another service.
-func (a *API) listEndpoints(c call, in listEndpointsRequest) (any, error) {
+func (a *API) listEndpoints(c call, in listEndpointsRequest) (*envelope[endpointsAnswer], error) {
 	project := build.ProjectID(in.ProjectID)
 	if err := a.Builds.Check(c.ctx(), c.actor(), build.JobRef{ProjectID: project}, build.View); err != nil {
 		return nil, err

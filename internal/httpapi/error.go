@@ -120,6 +120,9 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, e *apiError, ca
 	if err != nil {
 		panic(err) // texts and numbers can be encoded
 	}
+	if m, ok := w.(*measured); ok {
+		m.code = e.Code
+	}
 	status := e.Status
 	if a.MissingIs422 && (e.Code == codeNotFound || e.Code == codeOldNotFound || e.Code == codeNoTemplate) {
 		status = http.StatusUnprocessableEntity

@@ -56,14 +56,14 @@ func (a *API) flowGraph(c call, in flowRequest) (flowGraph, error) {
 	return graph, nil
 }
 
-func (a *API) showBuildRecordFlowGraph(c call, in flowRequest) (any, error) {
+func (a *API) showBuildRecordFlowGraph(c call, in flowRequest) (*envelope[flowGraph], error) {
 	graph, err := a.flowGraph(c, in)
 	return wrap(graph), err
 }
 
-func (a *API) showFlowGraph(c call, in flowRequest) (any, error) {
+func (a *API) showFlowGraph(c call, in flowRequest) (*recordInfoAnswer[flowGraph], error) {
 	graph, err := a.flowGraph(c, in)
-	return recordInfoAnswer[flowGraph]{Success: true, Result: graph}, err
+	return &recordInfoAnswer[flowGraph]{Success: true, Result: graph}, err
 }
 
 func (a *API) flowVertex(j build.FlowJob, now time.Time) flowVertex {

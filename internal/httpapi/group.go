@@ -64,11 +64,11 @@ type groupAnswer struct {
 	Ordinal string `json:"ordinal"`
 }
 
-func (a *API) changedGroup(g build.Group) any {
+func (a *API) changedGroup(g build.Group) *envelope[[]groupAnswer] {
 	return wrap([]groupAnswer{{a.groupFields(g), g.ID, number(g.Ordinal)}})
 }
 
-func (a *API) createGroup(c call, in groupRequest) (any, error) {
+func (a *API) createGroup(c call, in groupRequest) (*envelope[[]groupAnswer], error) {
 	if in.Body.Name == nil {
 		return nil, invalid(codeInvalid, "name", "is missing")
 	}
@@ -80,7 +80,7 @@ func (a *API) createGroup(c call, in groupRequest) (any, error) {
 	return a.changedGroup(g), err
 }
 
-func (a *API) updateGroup(c call, in groupRequest) (any, error) {
+func (a *API) updateGroup(c call, in groupRequest) (*envelope[[]groupAnswer], error) {
 	var id groupID
 	if err := id.parse("id", in.Body.ID); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ type deleteGroupRequest struct {
 	ID        groupID   `query:"id" required:"true"`
 }
 
-func (a *API) deleteGroup(c call, in deleteGroupRequest) (any, error) {
+func (a *API) deleteGroup(c call, in deleteGroupRequest) (*envelope[text], error) {
 	return wrap(text("")), a.Builds.DeleteGroup(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.ID))
 }
 
@@ -130,10 +130,10 @@ type projectRequest struct {
 type groupTree struct {
 	groupFields
 	Ordinal  int         `json:"ordinal"`
-	Children []groupTree `json:"children"`
+	Children []groupTree `json:"children" doc:",null"`
 }
 
-func (a *API) listGroups(c call, in projectRequest) (any, error) {
+func (a *API) listGroups(c call, in projectRequest) (*envelope[[]groupTree], error) {
 	groups, err := a.Builds.Groups(c.ctx(), c.actor(), build.ProjectID(in.ProjectID))
 	children := make(map[string][]build.Group)
 	for _, g := range groups {
@@ -151,7 +151,7 @@ type moveJobsRequest struct {
 	Body      struct {
 		GroupID string `json:"group_id"`
 		Jobs    []struct {
-			ID string `json:"job_id"`
+			ID string `json:"job_id" doc:"required"`
 		} `json:"jobs"`
 	} `body:"json"`
 }
@@ -161,7 +161,7 @@ type movedJobAnswer struct {
 	JobID build.JobID `json:"job_id"`
 }
 
-func (a *API) moveJobs(c call, in moveJobsRequest) (any, error) {
+func (a *API) moveJobs(c call, in moveJobsRequest) (*envelope[[]movedJobAnswer], error) {
 	if n := len(in.Body.Jobs); n == 0 || n > maxListed {
 		return nil, invalid(codeInvalid, "jobs", "must have 1 to %d tasks, found %d", maxListed, n)
 	}
@@ -181,7 +181,7 @@ type swapGroupsRequest struct {
 	Target    groupID   `query:"target_group_id" required:"true"`
 }
 
-func (a *API) swapGroups(c call, in swapGroupsRequest) (any, error) {
+func (a *API) swapGroups(c call, in swapGroupsRequest) (*envelope[text], error) {
 	return wrap(text("")), a.Builds.SwapGroups(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.Source), string(in.Target))
 }
 

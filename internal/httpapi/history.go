@@ -51,7 +51,7 @@ type historyRecord struct {
 	Result      text        `json:"result"`
 }
 
-func (a *API) showListHistory(c call, in listHistoryRequest) (any, error) {
+func (a *API) showListHistory(c call, in listHistoryRequest) (*historyAnswer, error) {
 	interval := 7
 	if in.Interval.given {
 		interval = in.Interval.n
@@ -61,7 +61,7 @@ func (a *API) showListHistory(c call, in listHistoryRequest) (any, error) {
 	records, total, err := a.Builds.Records(c.ctx(), c.actor(), build.RecordQuery{
 		JobID: build.JobID(in.JobID), From: time.Date(year, month, day-interval, 0, 0, 0, 0, a.Zone), Limit: limit, Offset: int(in.Offset) * limit,
 	})
-	return historyAnswer{Total: total, HistoryRecords: list(records, a.presentHistory)}, err
+	return &historyAnswer{Total: total, HistoryRecords: list(records, a.presentHistory)}, err
 }
 
 func (a *API) presentHistory(r build.Record) historyRecord {
@@ -98,7 +98,7 @@ type historyStep struct {
 	BuildTime int64  `json:"build_time"`
 }
 
-func (a *API) showHistoryDetails(c call, in historyDetailsRequest) (any, error) {
+func (a *API) showHistoryDetails(c call, in historyDetailsRequest) (*historyDetailsAnswer, error) {
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNumber))
 	if err != nil {
 		return nil, err
@@ -128,5 +128,5 @@ func (a *API) showHistoryDetails(c call, in historyDetailsRequest) (any, error) 
 		}
 		answer.BuildSteps = append(answer.BuildSteps, historyStep{s.Name, stepStatus(s.State), build.Millis(s.RunTime(now))})
 	}
-	return answer, nil
+	return &answer, nil
 }

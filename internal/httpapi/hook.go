@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"net/http"
-
 	"atelier/internal/build"
 	"atelier/internal/hook"
 )
@@ -28,9 +26,9 @@ type receiveHookRequest struct {
 }
 
 // receiveHook answers as soon as what was told is stored. What comes of it is found among the deliveries.
-func (a *API) receiveHook(c call, in receiveHookRequest) (any, error) {
+func (a *API) receiveHook(c call, in receiveHookRequest) (accepted[*envelope[deliveryIDAnswer]], error) {
 	id, err := a.Hooks.Receive(c.ctx(), build.ProjectID(in.ProjectID), hook.Provider(in.Provider), c.r.Header, c.body)
-	return status{http.StatusAccepted, wrap(deliveryIDAnswer{id})}, err
+	return accepted[*envelope[deliveryIDAnswer]]{wrap(deliveryIDAnswer{id})}, err
 }
 
 type setHookSecretRequest struct {
@@ -45,7 +43,7 @@ type hookSecretAnswer struct {
 	Paths  map[string]string `json:"paths"`  // of the address that a provider is told
 }
 
-func (a *API) setHookSecret(c call, in setHookSecretRequest) (any, error) {
+func (a *API) setHookSecret(c call, in setHookSecretRequest) (*envelope[hookSecretAnswer], error) {
 	secret, err := a.Hooks.SetSecret(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), in.Body.Secret)
 	answer := hookSecretAnswer{secret, make(map[string]string)}
 	for _, p := range hook.Providers {
@@ -86,7 +84,7 @@ type listDeliveriesRequest struct {
 	PageSize  pageSize  `query:"page_size"`
 }
 
-func (a *API) listDeliveries(c call, in listDeliveriesRequest) (any, error) {
+func (a *API) listDeliveries(c call, in listDeliveriesRequest) (*envelope[deliveriesAnswer], error) {
 	size := in.PageSize.rows()
 	found, total, err := a.Hooks.Deliveries(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), (max(int(in.Page), 1)-1)*size, size)
 	return wrap(deliveriesAnswer{list(found, presentDelivery), total}), err
@@ -97,16 +95,16 @@ type deliveryRequest struct {
 	ID        recordID  `path:"delivery_id"`
 }
 
-func (a *API) showDelivery(c call, in deliveryRequest) (any, error) {
+func (a *API) showDelivery(c call, in deliveryRequest) (*envelope[deliveryAnswer], error) {
 	d, err := a.Hooks.Delivery(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.ID))
 	return wrap(presentDelivery(d)), err
 }
 
-func (a *API) replayDelivery(c call, in deliveryRequest) (any, error) {
-	return success{"success"}, a.Hooks.Replay(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.ID))
+func (a *API) replayDelivery(c call, in deliveryRequest) (*success, error) {
+	return &success{"success"}, a.Hooks.Replay(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.ID))
 }
 
-func (a *API) autoExecute(c call, in jobRequest) (any, error) {
+func (a *API) autoExecute(c call, in jobRequest) (*envelope[deliveryIDAnswer], error) {
 	var body struct {
 		EventType string `json:"event_type"`
 	}

@@ -29,14 +29,14 @@ func (a *API) iamOperations() []operation {
 }
 
 // identity is an operation of the identity service.
-func identity[In any](id, route, summary string, f func(call, In) (any, error)) operation {
+func identity[In, Out any](id, route, summary string, f func(call, In) (Out, error)) operation {
 	o := handle(id, route, current, summary, f)
 	o.global, o.style = true, identityError
 	return o
 }
 
 // credential is one of those operations of it that have another form of errors.
-func credential[In any](id, route, summary string, f func(call, In) (any, error)) operation {
+func credential[In, Out any](id, route, summary string, f func(call, In) (Out, error)) operation {
 	o := identity(id, route, summary, f)
 	o.style = credentialError
 	return o
@@ -119,9 +119,9 @@ type domainAnswer struct {
 	Links       selfLink `json:"links"`
 }
 
-func (a *API) listDomains(c call, _ nothing) (any, error) {
+func (a *API) listDomains(c call, _ nothing) (*domainsAnswer, error) {
 	d := c.caller.Domain
-	return domainsAnswer{Links: linksTo(c.r), Domains: []domainAnswer{{
+	return &domainsAnswer{Links: linksTo(c.r), Domains: []domainAnswer{{
 		ID: d.ID, Name: d.Name, Enabled: true, Links: selfLink{base(c.r) + "/v3/domains/" + d.ID},
 	}}}, nil
 }
@@ -170,7 +170,7 @@ func presentRegion(r *http.Request) func(iam.Region) regionAnswer {
 	}
 }
 
-func (a *API) listRegions(c call, in regionsRequest) (any, error) {
+func (a *API) listRegions(c call, in regionsRequest) (*regionsAnswer, error) {
 	regions, err := a.IAM.RegionsOf(c.ctx(), c.caller, string(in.Name))
 	if err != nil {
 		return nil, err
@@ -183,14 +183,14 @@ func (a *API) listRegions(c call, in regionsRequest) (any, error) {
 		from := min(len(regions), int(max(in.Page, 1)-1)*int(in.PerPage))
 		regions = regions[from:min(len(regions), from+int(in.PerPage))]
 	}
-	return regionsAnswer{Links: linksTo(c.r), Projects: list(regions, presentRegion(c.r))}, nil
+	return &regionsAnswer{Links: linksTo(c.r), Projects: list(regions, presentRegion(c.r))}, nil
 }
 
 type userRegionsRequest struct {
 	UserID word `path:"user_id"`
 }
 
-func (a *API) listUserRegions(c call, in userRegionsRequest) (any, error) {
+func (a *API) listUserRegions(c call, in userRegionsRequest) (*regionsAnswer, error) {
 	// Who may act for a user may see this; all users of a domain act in the same regions.
 	if _, err := a.IAM.UserBy(c.ctx(), c.caller, string(in.UserID)); err != nil {
 		return nil, err
@@ -206,9 +206,9 @@ type oneRegionAnswer struct {
 	Project regionAnswer `json:"project"`
 }
 
-func (a *API) showRegion(c call, in regionRequest) (any, error) {
+func (a *API) showRegion(c call, in regionRequest) (*oneRegionAnswer, error) {
 	region, err := a.IAM.RegionBy(c.ctx(), c.caller, string(in.ProjectID))
-	return oneRegionAnswer{presentRegion(c.r)(region)}, err
+	return &oneRegionAnswer{presentRegion(c.r)(region)}, err
 }
 
 var errNoSubject = fault.New(fault.Invalid, "the header X-Subject-Token is missing")

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net/http"
 	"time"
 
 	"atelier/internal/iam"
@@ -32,17 +31,17 @@ type temporaryKey struct {
 	ExpiresAt     identityTime `json:"expires_at"`
 }
 
-func (a *API) createTemporaryKey(c call, in temporaryKeyRequest) (any, error) {
+func (a *API) createTemporaryKey(c call, in temporaryKeyRequest) (none created[temporaryKeyAnswer], _ error) {
 	identity := in.Body.Auth.Identity
 	if len(identity.Methods) != 1 || identity.Methods[0] != string(iam.FromToken) {
-		return nil, invalid(codeInvalid, "auth.identity.methods", `must be ["token"]`)
+		return none, invalid(codeInvalid, "auth.identity.methods", `must be ["token"]`)
 	}
 	caller, err := a.IAM.ByToken(c.ctx(), identity.Token.ID)
 	if identity.Token.ID == "" {
 		caller, err = a.authenticate(c.r, c.body)
 	}
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	duration := iam.MinTemporary
 	if identity.Token.Duration != 0 {
@@ -50,7 +49,7 @@ func (a *API) createTemporaryKey(c call, in temporaryKeyRequest) (any, error) {
 		duration = time.Duration(min(max(identity.Token.Duration, -1), 1<<30)) * time.Second
 	}
 	key, err := a.IAM.TemporaryKey(c.ctx(), caller, duration)
-	return status{http.StatusCreated, temporaryKeyAnswer{temporaryKey{key.Access, key.Secret, key.SecurityToken, identityTime(key.ExpiresAt)}}}, err
+	return created[temporaryKeyAnswer]{temporaryKeyAnswer{temporaryKey{key.Access, key.Secret, key.SecurityToken, identityTime(key.ExpiresAt)}}}, err
 }
 
 type createKeyRequest struct {
@@ -87,33 +86,33 @@ func presentKey(k iam.AccessKey) keyDetail {
 	return keyDetail{Access: k.Access, UserID: k.UserID, Status: status, CreateTime: identityTime(k.CreatedAt), Description: k.Description}
 }
 
-func (a *API) createKey(c call, in createKeyRequest) (any, error) {
+func (a *API) createKey(c call, in createKeyRequest) (created[keyAnswer], error) {
 	key, secret, err := a.IAM.CreateKeyBy(c.ctx(), c.caller, in.Body.Credential.UserID, in.Body.Credential.Description)
 	detail := presentKey(key)
 	detail.Secret = secret
-	return status{http.StatusCreated, keyAnswer{detail}}, err
+	return created[keyAnswer]{keyAnswer{detail}}, err
 }
 
 type listKeysRequest struct {
 	UserID word `query:"user_id"`
 }
 
-func (a *API) listKeys(c call, in listKeysRequest) (any, error) {
+func (a *API) listKeys(c call, in listKeysRequest) (*keysAnswer, error) {
 	user := string(in.UserID)
 	if user == "" {
 		user = c.caller.User.ID
 	}
 	keys, err := a.IAM.KeysBy(c.ctx(), c.caller, user)
-	return keysAnswer{list(keys, presentKey)}, err
+	return &keysAnswer{list(keys, presentKey)}, err
 }
 
 type keyRequest struct {
 	AccessKey word `path:"access_key"`
 }
 
-func (a *API) showKey(c call, in keyRequest) (any, error) {
+func (a *API) showKey(c call, in keyRequest) (*keyAnswer, error) {
 	key, err := a.IAM.KeyBy(c.ctx(), c.caller, string(in.AccessKey))
-	return keyAnswer{presentKey(key)}, err
+	return &keyAnswer{presentKey(key)}, err
 }
 
 type updateKeyRequest struct {
@@ -125,7 +124,7 @@ type updateKeyRequest struct {
 	} `body:"json"`
 }
 
-func (a *API) updateKey(c call, in updateKeyRequest) (any, error) {
+func (a *API) updateKey(c call, in updateKeyRequest) (*keyAnswer, error) {
 	switch in.Body.Credential.Status {
 	case "active", "inactive":
 	default:
@@ -137,6 +136,6 @@ func (a *API) updateKey(c call, in updateKeyRequest) (any, error) {
 	return a.showKey(c, keyRequest{in.AccessKey})
 }
 
-func (a *API) deleteKey(c call, in keyRequest) (any, error) {
-	return status{code: http.StatusNoContent}, a.IAM.DeleteKeyBy(c.ctx(), c.caller, string(in.AccessKey))
+func (a *API) deleteKey(c call, in keyRequest) (noContent, error) {
+	return noContent{}, a.IAM.DeleteKeyBy(c.ctx(), c.caller, string(in.AccessKey))
 }

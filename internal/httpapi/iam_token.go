@@ -75,23 +75,23 @@ func (b tokenBody) request() (iam.TokenRequest, error) {
 	return req, nil
 }
 
-func (a *API) createToken(c call, in createTokenRequest) (any, error) {
+func (a *API) createToken(c call, in createTokenRequest) (none created[*tokenAnswer], _ error) {
 	req, err := in.Body.request()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if req.Method == iam.FromToken && req.Token == "" {
 		req.Token = c.r.Header.Get("X-Auth-Token")
 	}
 	value, token, err := a.IAM.Issue(c.ctx(), req, c.r.RemoteAddr)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	c.w.Header().Set(subjectHeader, value)
-	return status{http.StatusCreated, a.presentToken(c.r, token)}, nil
+	return created[*tokenAnswer]{a.presentToken(c.r, token)}, nil
 }
 
-func (a *API) showToken(c call, _ nothing) (any, error) {
+func (a *API) showToken(c call, _ nothing) (*tokenAnswer, error) {
 	subject := c.r.Header.Get(subjectHeader)
 	if subject == "" {
 		return nil, errNoSubject
@@ -104,12 +104,12 @@ func (a *API) showToken(c call, _ nothing) (any, error) {
 	return a.presentToken(c.r, token), nil
 }
 
-func (a *API) revokeToken(c call, _ nothing) (any, error) {
+func (a *API) revokeToken(c call, _ nothing) (noContent, error) {
 	subject := c.r.Header.Get(subjectHeader)
 	if subject == "" {
-		return nil, errNoSubject
+		return noContent{}, errNoSubject
 	}
-	return status{code: http.StatusNoContent}, a.IAM.Revoke(c.ctx(), c.caller, subject)
+	return noContent{}, a.IAM.Revoke(c.ctx(), c.caller, subject)
 }
 
 type (
@@ -156,7 +156,7 @@ type (
 	}
 )
 
-func (a *API) presentToken(r *http.Request, t iam.Token) tokenAnswer {
+func (a *API) presentToken(r *http.Request, t iam.Token) *tokenAnswer {
 	domain := named{t.Domain.ID, t.Domain.Name}
 	detail := tokenDetail{
 		Methods: []iam.Method{t.Method}, IssuedAt: identityTime(t.IssuedAt), ExpiresAt: identityTime(t.ExpiresAt),
@@ -173,7 +173,7 @@ func (a *API) presentToken(r *http.Request, t iam.Token) tokenAnswer {
 	if !r.URL.Query().Has("nocatalog") {
 		detail.Catalog = a.catalog(r)
 	}
-	return tokenAnswer{detail}
+	return &tokenAnswer{detail}
 }
 
 // catalog says where the services are: all here.

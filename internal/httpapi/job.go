@@ -33,7 +33,7 @@ type jobIDAnswer struct {
 	JobID build.JobID `json:"job_id"`
 }
 
-func (a *API) createJob(c call, in createJobRequest) (any, error) {
+func (a *API) createJob(c call, in createJobRequest) (*envelope[jobIDAnswer], error) {
 	if err := in.Body.complete(taskKeys...); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (a *API) createJob(c call, in createJobRequest) (any, error) {
 	return wrap(jobIDAnswer{job.ID}), err
 }
 
-func (a *API) updateJob(c call, in createJobRequest) (any, error) {
+func (a *API) updateJob(c call, in createJobRequest) (*envelope[jobIDAnswer], error) {
 	var id jobID
 	if err := id.parse("job_id", in.Body.JobID); err != nil {
 		return nil, err
@@ -71,32 +71,32 @@ type deletedJobAnswer struct {
 	ProjectID build.ProjectID `json:"project_id"`
 }
 
-func (a *API) deleteJob(c call, in jobRequest) (any, error) {
+func (a *API) deleteJob(c call, in jobRequest) (*envelope[deletedJobAnswer], error) {
 	job, err := a.Builds.DeleteJob(c.ctx(), c.actor(), build.JobID(in.JobID))
 	return wrap(deletedJobAnswer{job.ID, job.ProjectID}), err
 }
 
-func (a *API) disableJob(c call, in jobRequest) (any, error) {
-	return success{"success"}, a.Builds.SetDisabled(c.ctx(), c.actor(), build.JobID(in.JobID), true, "")
+func (a *API) disableJob(c call, in jobRequest) (*success, error) {
+	return &success{"success"}, a.Builds.SetDisabled(c.ctx(), c.actor(), build.JobID(in.JobID), true, "")
 }
 
-func (a *API) enableJob(c call, in jobRequest) (any, error) {
-	return success{"success"}, a.Builds.SetDisabled(c.ctx(), c.actor(), build.JobID(in.JobID), false, "")
+func (a *API) enableJob(c call, in jobRequest) (*success, error) {
+	return &success{"success"}, a.Builds.SetDisabled(c.ctx(), c.actor(), build.JobID(in.JobID), false, "")
 }
 
 type switchJobRequest struct {
 	JobID jobID `path:"job_id"`
 	Body  struct {
-		Disabled looseBool `json:"disabled"`
+		Disabled looseBool `json:"disabled" doc:"required"`
 		Reason   string    `json:"reason"`
 	} `body:"json"`
 }
 
-func (a *API) switchJob(c call, in switchJobRequest) (any, error) {
+func (a *API) switchJob(c call, in switchJobRequest) (*success, error) {
 	if in.Body.Disabled.value == nil {
 		return nil, invalid(codeInvalid, "disabled", "is missing")
 	}
-	return success{"success"}, a.Builds.SetDisabled(c.ctx(), c.actor(), build.JobID(in.JobID), *in.Body.Disabled.value, in.Body.Reason)
+	return &success{"success"}, a.Builds.SetDisabled(c.ctx(), c.actor(), build.JobID(in.JobID), *in.Body.Disabled.value, in.Body.Reason)
 }
 
 // disablingAnswer has the vendor's spelling of its keys.
@@ -109,7 +109,7 @@ type disablingAnswer struct {
 	Reason   string      `json:"reson"`
 }
 
-func (a *API) showDisabling(c call, in jobRequest) (any, error) {
+func (a *API) showDisabling(c call, in jobRequest) (*envelope[*disablingAnswer], error) {
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil || job.Disabled == nil {
 		return wrap[*disablingAnswer](nil), err
@@ -123,7 +123,7 @@ type jobConfigRequest struct {
 	All   word  `query:"get_all_params"` // what it leaves out is not documented, so everything is always there
 }
 
-func (a *API) showJobConfig(c call, in jobConfigRequest) (any, error) {
+func (a *API) showJobConfig(c call, in jobConfigRequest) (*envelope[jobConfigAnswer], error) {
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	return wrap(presentConfig(job)), err
 }

@@ -16,7 +16,7 @@ func (a *API) jobCopyOperations() []operation {
 	}
 }
 
-func (a *API) copyJob(c call, in createJobRequest) (any, error) {
+func (a *API) copyJob(c call, in createJobRequest) (*envelope[jobIDAnswer], error) {
 	var id jobID
 	if err := id.parse("copy_job_id", in.Body.CopyJobID); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (b jobBody) copyOf(original build.Config) build.Config {
 	return c
 }
 
-func (a *API) showCopyName(c call, in jobRequest) (any, error) {
+func (a *API) showCopyName(c call, in jobRequest) (*envelope[string], error) {
 	name, err := a.Builds.CopyName(c.ctx(), c.actor(), build.JobID(in.JobID))
 	return wrap(name), err
 }
@@ -56,7 +56,7 @@ func (a *API) showCopyName(c call, in jobRequest) (any, error) {
 // jobsRequest names several tasks.
 type jobsRequest struct {
 	Body struct {
-		JobIDs []string `json:"job_ids"`
+		JobIDs []string `json:"job_ids" doc:"required"`
 	} `body:"json"`
 }
 
@@ -73,7 +73,7 @@ func (r jobsRequest) ids() ([]build.JobID, error) {
 	return ids, nil
 }
 
-func (a *API) deleteJobs(c call, in jobsRequest) (any, error) {
+func (a *API) deleteJobs(c call, in jobsRequest) (*envelope[deletedJobAnswer], error) {
 	ids, err := in.ids()
 	if err != nil {
 		return nil, err
@@ -86,8 +86,8 @@ type favouriteAnswer struct {
 	Favourite bool `json:"favorite"`
 }
 
-func (a *API) favour(marked bool) func(call, jobRequest) (any, error) {
-	return func(c call, in jobRequest) (any, error) {
+func (a *API) favour(marked bool) func(call, jobRequest) (*envelope[favouriteAnswer], error) {
+	return func(c call, in jobRequest) (*envelope[favouriteAnswer], error) {
 		return wrap(favouriteAnswer{marked}), a.Builds.SetFavourite(c.ctx(), c.actor(), build.JobID(in.JobID), marked)
 	}
 }

@@ -37,7 +37,7 @@ type versionAnswer struct {
 	NickName string `json:"nick_name"`
 }
 
-func (a *API) listVersions(c call, in listVersionsRequest) (any, error) {
+func (a *API) listVersions(c call, in listVersionsRequest) (*envelope[versionsAnswer], error) {
 	versions, total, err := a.Builds.Versions(c.ctx(), c.actor(), build.JobID(in.JobID), in.PageNo.offset(in.PageSize), in.PageSize.rows())
 	return wrap(versionsAnswer{Total: total, Records: list(versions, func(v build.Version) versionAnswer {
 		answer := versionAnswer{
@@ -57,7 +57,7 @@ type showDiffRequest struct {
 	Original count `query:"original_no" required:"true"`
 }
 
-func (a *API) showDiff(c call, in showDiffRequest) (any, error) {
+func (a *API) showDiff(c call, in showDiffRequest) (*envelope[text], error) {
 	before, after, err := a.Builds.Compare(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.Original), int(in.Revised))
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ type jobInfoAnswer struct {
 	IsManager bool `json:"is_manager"`
 }
 
-func (a *API) showJobInfo(c call, in jobRequest) (any, error) {
+func (a *API) showJobInfo(c call, in jobRequest) (*envelope[jobInfoAnswer], error) {
 	job, err := a.Builds.JobSummary(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ type pipelineInfoAnswer struct {
 	BuildProject string            `json:"build_project_id"`
 }
 
-func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (any, error) {
+func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (*envelope[pipelineInfoAnswer], error) {
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err

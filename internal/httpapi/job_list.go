@@ -109,9 +109,9 @@ type jobsAnswer struct {
 	Total int             `json:"total"`
 }
 
-func (a *API) listJobsFlat(c call, in listJobsFlatRequest) (any, error) {
+func (a *API) listJobsFlat(c call, in listJobsFlatRequest) (*jobsAnswer, error) {
 	jobs, total, err := a.jobsOf(c, in.ProjectID, in.PageIndex, in.PageSize, build.JobQuery{Descending: true})
-	return jobsAnswer{jobs, total}, err
+	return &jobsAnswer{jobs, total}, err
 }
 
 func (a *API) jobsOf(c call, project projectID, index pageIndex, size pageSize, q build.JobQuery) ([]jobListAnswer, int, error) {
@@ -167,10 +167,10 @@ type listProjectJobsRequest struct {
 	PageIndex   pageIndex `query:"page_index"`
 	PageSize    pageSize  `query:"page_size"`
 	Search      word      `query:"search"`
-	SortField   word      `query:"sort_field"`
-	SortOrder   word      `query:"sort_order"`
+	SortField   word      `query:"sort_field" doc:"job_name|create_time|last_build_time|health_score|last_build_status"`
+	SortOrder   word      `query:"sort_order" doc:"ASC|DESC"`
 	CreatorID   word      `query:"creator_id"`
-	BuildStatus word      `query:"build_status"`
+	BuildStatus word      `query:"build_status" doc:"red|blue|timeout|aborted|building|none"`
 	ByGroup     flag      `query:"by_group"`
 	GroupPathID groupPath `query:"group_path_id"`
 }
@@ -186,7 +186,7 @@ type jobListResult struct {
 	Total   int             `json:"total"`
 }
 
-func (a *API) listProjectJobs(c call, in listProjectJobsRequest) (any, error) {
+func (a *API) listProjectJobs(c call, in listProjectJobsRequest) (*projectJobsAnswer, error) {
 	q, err := jobFilters{in.Search, in.SortField, in.SortOrder, in.CreatorID, in.BuildStatus}.query()
 	if err != nil {
 		return nil, err
@@ -195,20 +195,20 @@ func (a *API) listProjectJobs(c call, in listProjectJobsRequest) (any, error) {
 		return nil, err
 	}
 	jobs, total, err := a.jobsOf(c, in.ProjectID, in.PageIndex, in.PageSize, q)
-	return projectJobsAnswer{jobsAnswer{jobs, total}, wrap(jobListResult{jobs, total})}, err
+	return &projectJobsAnswer{jobsAnswer{jobs, total}, *wrap(jobListResult{jobs, total})}, err
 }
 
 type listJobsRequest struct {
 	PageIndex   pageIndex `query:"page_index"`
 	PageSize    pageSize  `query:"page_size"`
 	Search      word      `query:"search"`
-	SortField   word      `query:"sort_field"`
-	SortOrder   word      `query:"sort_order"`
+	SortField   word      `query:"sort_field" doc:"job_name|create_time|last_build_time|health_score|last_build_status"`
+	SortOrder   word      `query:"sort_order" doc:"ASC|DESC"`
 	CreatorID   word      `query:"creator_id"`
-	BuildStatus word      `query:"build_status"`
+	BuildStatus word      `query:"build_status" doc:"red|blue|timeout|aborted|building|none"`
 }
 
-func (a *API) listJobs(c call, in listJobsRequest) (any, error) {
+func (a *API) listJobs(c call, in listJobsRequest) (*envelope[jobListResult], error) {
 	q, err := jobFilters{in.Search, in.SortField, in.SortOrder, in.CreatorID, in.BuildStatus}.query()
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ type checkJobNameRequest struct {
 	JobName   word      `query:"job_name" required:"true"`
 }
 
-func (a *API) checkJobName(c call, in checkJobNameRequest) (any, error) {
+func (a *API) checkJobName(c call, in checkJobNameRequest) (*envelope[bool], error) {
 	taken, err := a.Builds.NameTaken(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.JobName))
 	return wrap(taken), err
 }

@@ -10,9 +10,9 @@ import (
 type jobBody struct {
 	JobID              string          `json:"job_id"`
 	CopyJobID          string          `json:"copy_job_id"`
-	ProjectID          string          `json:"project_id"`
-	Name               string          `json:"job_name"`
-	Arch               string          `json:"arch"`
+	ProjectID          string          `json:"project_id" doc:"required"`
+	Name               string          `json:"job_name" doc:"required"`
+	Arch               string          `json:"arch" doc:"required"`
 	AutoUpdateSubMod   looseText       `json:"auto_update_sub_module"`
 	Flavor             looseText       `json:"flavor"`
 	HostType           looseText       `json:"host_type"`
@@ -65,12 +65,12 @@ type choiceBody struct {
 
 type sourceBody struct {
 	Branch       string    `json:"branch"`
-	URL          string    `json:"url"`
+	URL          string    `json:"url" doc:"required"`
 	RepoID       looseText `json:"repo_id"`
 	RepoName     string    `json:"repo_name"`
 	GroupName    string    `json:"group_name"`
 	WebURL       string    `json:"web_url"`
-	SCMType      string    `json:"scm_type"`
+	SCMType      string    `json:"scm_type" doc:"required"`
 	IsAutoBuild  looseBool `json:"is_auto_build"`
 	EnableGitLFS looseBool `json:"enable_git_lfs"`
 	BuildType    string    `json:"build_type"`
@@ -81,21 +81,21 @@ type sourceBody struct {
 }
 
 type stepBody struct {
-	ModuleID   string     `json:"module_id"`
-	Name       string     `json:"name"`
+	ModuleID   string     `json:"module_id" doc:"required"`
+	Name       string     `json:"name" doc:"required"`
 	Version    looseText  `json:"version"`
 	Enable     looseBool  `json:"enable"`
 	Properties properties `json:"properties"`
 }
 
 type triggerBody struct {
-	Name       string          `json:"name"`
+	Name       string          `json:"name" doc:"required"`
 	Parameters []nameValueBody `json:"parameters"`
 }
 
 type nameValueBody struct {
-	Name  string    `json:"name"`
-	Value looseText `json:"value"`
+	Name  string    `json:"name" doc:"required"`
+	Value looseText `json:"value" doc:"required"`
 }
 
 type timeoutBody struct {
@@ -209,7 +209,7 @@ type (
 		Params []propertyAnswer `json:"params"`
 	}
 	propertyAnswer struct {
-		Limits []choiceAnswer `json:"limits"`
+		Limits []choiceAnswer `json:"limits" doc:",null"`
 		Name   string         `json:"name"`
 		Value  string         `json:"value"`
 	}

@@ -68,7 +68,7 @@ type keystoreIDAnswer struct {
 	ID string `json:"keystore_id"`
 }
 
-func (a *API) uploadFile(c call, _ struct{}) (any, error) {
+func (a *API) uploadFile(c call, _ struct{}) (*envelope[keystoreIDAnswer], error) {
 	name, content, fields, err := readForm(c.r.Header.Get("Content-Type"), c.body)
 	if err != nil {
 		return nil, err
@@ -117,13 +117,13 @@ type updateFileRequest struct {
 	ID   hexID `path:"id"`
 	Body struct {
 		ID          string    `json:"id"`
-		Name        *string   `json:"keystore_name"`
-		Description *string   `json:"description"`
-		Share       looseText `json:"share"`
+		Name        *string   `json:"keystore_name" doc:"required"`
+		Description *string   `json:"description" doc:"required"`
+		Share       looseText `json:"share" doc:"required"`
 	} `body:"json"`
 }
 
-func (a *API) updateFile(c call, in updateFileRequest) (any, error) {
+func (a *API) updateFile(c call, in updateFileRequest) (*envelope[*string], error) {
 	b := in.Body
 	switch {
 	case b.ID != "" && b.ID != string(in.ID):
@@ -143,7 +143,7 @@ type fileRequest struct {
 	ID hexID `path:"keystore_id"`
 }
 
-func (a *API) deleteFile(c call, in fileRequest) (any, error) {
+func (a *API) deleteFile(c call, in fileRequest) (*envelope[*string], error) {
 	return wrap[*string](nil), a.Keystore.Delete(c.ctx(), c.actor(), string(in.ID))
 }
 
@@ -152,7 +152,7 @@ type downloadNamedRequest struct {
 	DomainID projectID `query:"domain_id" required:"true"`
 }
 
-func (a *API) downloadFileNamed(c call, in downloadNamedRequest) (any, error) {
+func (a *API) downloadFileNamed(c call, in downloadNamedRequest) (*download, error) {
 	if err := inDomain(c, in.DomainID); err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ type downloadFileRequest struct {
 	DomainID projectID `query:"domain_id" required:"true"`
 }
 
-func (a *API) downloadFile(c call, in downloadFileRequest) (any, error) {
+func (a *API) downloadFile(c call, in downloadFileRequest) (*download, error) {
 	if err := inDomain(c, in.DomainID); err != nil {
 		return nil, err
 	}
@@ -182,8 +182,8 @@ func inDomain(c call, domain projectID) error {
 	return nil
 }
 
-func fileDownload(f keystore.File, content []byte) download {
-	return download{name: f.Name, size: int64(len(content)), body: io.NopCloser(bytes.NewReader(content))}
+func fileDownload(f keystore.File, content []byte) *download {
+	return &download{name: f.Name, size: int64(len(content)), body: io.NopCloser(bytes.NewReader(content))}
 }
 
 type fileNameAnswer struct {
@@ -191,7 +191,7 @@ type fileNameAnswer struct {
 	Name string `json:"keystore_name"`
 }
 
-func (a *API) listUsableFiles(c call, _ struct{}) (any, error) {
+func (a *API) listUsableFiles(c call, _ struct{}) (*envelope[[]fileNameAnswer], error) {
 	files, err := a.Keystore.Files(c.ctx(), c.actor(), "")
 	usable := []fileNameAnswer{}
 	for _, f := range files {
@@ -243,7 +243,7 @@ type listFilesRequest struct {
 	Search   word     `query:"search"`
 }
 
-func (a *API) listFiles(c call, in listFilesRequest) (any, error) {
+func (a *API) listFiles(c call, in listFilesRequest) (*envelope[fileListAnswer], error) {
 	files, err := a.Keystore.Files(c.ctx(), c.actor(), string(in.Search))
 	total := len(files)
 	first := min((max(int(in.Page), 1)-1)*in.PageSize.rows(), total)
@@ -285,7 +285,7 @@ type listGrantsRequest struct {
 	PageSize pageSize `query:"page_size" required:"true"`
 }
 
-func (a *API) listGrants(c call, in listGrantsRequest) (any, error) {
+func (a *API) listGrants(c call, in listGrantsRequest) (*envelope[grantListAnswer], error) {
 	size := in.PageSize.rows()
 	grants, total, err := a.Keystore.Grants(c.ctx(), c.actor(), string(in.ID), (int(in.Page)-1)*size, size)
 	return wrap(grantListAnswer{list(grants, func(g keystore.Grant) grantAnswer {
@@ -322,7 +322,7 @@ type grantRequest struct {
 	Body grantBody `body:"json"`
 }
 
-func (a *API) addGrant(c call, in grantRequest) (any, error) {
+func (a *API) addGrant(c call, in grantRequest) (*envelope[string], error) {
 	b := in.Body
 	rights, err := b.rights("usage", "modify", "delete", "setting", "can_absent")
 	if err != nil {
@@ -339,7 +339,7 @@ func (a *API) addGrant(c call, in grantRequest) (any, error) {
 	return wrap(grant.ID), err
 }
 
-func (a *API) updateGrant(c call, in grantRequest) (any, error) {
+func (a *API) updateGrant(c call, in grantRequest) (*envelope[*string], error) {
 	rights, err := in.Body.rights("usage", "modify", "delete")
 	if err != nil {
 		return nil, err
@@ -355,7 +355,7 @@ type deleteGrantRequest struct {
 	ID hexID `path:"permission_id"`
 }
 
-func (a *API) deleteGrant(c call, in deleteGrantRequest) (any, error) {
+func (a *API) deleteGrant(c call, in deleteGrantRequest) (*envelope[string], error) {
 	return wrap(""), a.Keystore.DeleteGrant(c.ctx(), c.actor(), string(in.ID))
 }
 

@@ -17,10 +17,10 @@ type lastHistoryAnswer struct {
 	CommitID text   `json:"commit_id"`
 }
 
-func (a *API) showLastHistory(c call, in lastHistoryRequest) (any, error) {
+func (a *API) showLastHistory(c call, in lastHistoryRequest) (*lastHistoryAnswer, error) {
 	record, err := a.Builds.LastSuccess(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), string(in.Repository))
 	if fault.Is(err, fault.NoHistory) {
 		return nil, fault.New(fault.NoHistory, "no build of the repository %q has succeeded in the project", shorten(string(in.Repository)))
 	}
-	return lastHistoryAnswer{a.presentHistory(record), record.JobName, text(record.Commit)}, err
+	return &lastHistoryAnswer{a.presentHistory(record), record.JobName, text(record.Commit)}, err
 }

@@ -42,7 +42,7 @@ type followLogAnswer struct {
 // defaultLength is the documented length of an answer in bytes.
 const defaultLength = 1_000_000
 
-func (a *API) followLog(c call, in followLogRequest) (any, error) {
+func (a *API) followLog(c call, in followLogRequest) (*envelope[followLogAnswer], error) {
 	// The state first: when it is final, the log that is read afterwards is complete.
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	if err != nil {
@@ -73,7 +73,7 @@ type followWindowRequest struct {
 	BuildNo     buildNo `path:"build_no"`
 	StartOffset count   `query:"start_offset"`
 	EndOffset   count   `query:"end_offset"` // 0 is the present end
-	Sort        word    `query:"sort"`
+	Sort        word    `query:"sort" doc:"AES|ASC|DESC"`
 	Size        lines   `query:"size"`
 }
 
@@ -100,14 +100,14 @@ type logPageRequest struct {
 	BuildNo     buildNo `query:"build_no" required:"true"`
 	StartOffset count   `query:"start_offset" required:"true"`
 	EndOffset   count   `query:"end_offset" required:"true"`
-	Sort        word    `query:"sort"`
+	Sort        word    `query:"sort" doc:"AES|ASC|DESC"`
 }
 
-func (a *API) showLogPage(c call, in logPageRequest) (any, error) {
+func (a *API) showLogPage(c call, in logPageRequest) (*envelope[windowAnswer], error) {
 	return a.followLogWindow(c, followWindowRequest{JobID: in.JobID, BuildNo: in.BuildNo, StartOffset: in.StartOffset, EndOffset: in.EndOffset, Sort: in.Sort})
 }
 
-func (a *API) followLogWindow(c call, in followWindowRequest) (any, error) {
+func (a *API) followLogWindow(c call, in followWindowRequest) (*envelope[windowAnswer], error) {
 	window := logs.Window{Start: int64(in.StartOffset), End: int64(in.EndOffset), Lines: int(in.Size)}
 	if window.Lines == 0 {
 		window.Lines = 1000
@@ -164,7 +164,7 @@ func (l *level) parse(name, value string) error {
 	return nil
 }
 
-func (a *API) downloadLog(c call, in downloadLogRequest) (any, error) {
+func (a *API) downloadLog(c call, in downloadLogRequest) (*download, error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
 	if err != nil {
 		return nil, err
@@ -174,15 +174,15 @@ func (a *API) downloadLog(c call, in downloadLogRequest) (any, error) {
 		return nil, err
 	}
 	name := string(record.ID) + ".log"
-	file := a.filtered(download{name: name, body: log}, in.Level)
+	file := a.filtered(&download{name: name, body: log}, in.Level)
 	if in.Compress {
-		file = download{name: name + ".zip", size: -1, body: zipped(name, file.body)}
+		file = &download{name: name + ".zip", size: -1, body: zipped(name, file.body)}
 	}
 	return file, nil
 }
 
 // filtered leaves out the lines below the level. Without lines to leave out the size of the file is known.
-func (a *API) filtered(d download, l level) download {
+func (a *API) filtered(d *download, l level) *download {
 	seeker, ok := d.body.(io.Seeker)
 	if l.debug && ok {
 		if size, err := seeker.Seek(0, io.SeekEnd); err == nil {
@@ -226,7 +226,7 @@ type stepLogRequest struct {
 	Level    level    `query:"log_level"`
 }
 
-func (a *API) downloadStepLog(c call, in stepLogRequest) (any, error) {
+func (a *API) downloadStepLog(c call, in stepLogRequest) (*download, error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
 	if err != nil {
 		return nil, err
@@ -246,7 +246,7 @@ func (a *API) downloadStepLog(c call, in stepLogRequest) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return a.filtered(download{name: string(record.ID) + "-" + s.Stage + ".log", body: log}, in.Level), nil
+		return a.filtered(&download{name: string(record.ID) + "-" + s.Stage + ".log", body: log}, in.Level), nil
 	}
 	return nil, fault.New(fault.NotFound, "the build has no step %q; its steps are called stage1, stage2 and so on", shorten(string(in.TaskName)))
 }

@@ -44,7 +44,7 @@ var usualTimes = eventTimes{pause: 100 * time.Millisecond, look: time.Second, be
 // eventSize is how many bytes of a log one event has at most.
 const eventSize = 256 << 10
 
-func (a *API) followLogEvents(c call, in logEventsRequest) (any, error) {
+func (a *API) followLogEvents(c call, in logEventsRequest) (*logEvents, error) {
 	offset := in.Offset
 	// A browser that comes back asks for the address that it began with.
 	if last := c.r.Header.Get("Last-Event-ID"); last != "" {
@@ -56,7 +56,7 @@ func (a *API) followLogEvents(c call, in logEventsRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return logEvents{API: a, actor: c.actor(), record: record.ID, offset: int64(offset), times: usualTimes}, nil
+	return &logEvents{API: a, actor: c.actor(), record: record.ID, offset: int64(offset), times: usualTimes}, nil
 }
 
 // write sends events until the build is over and its whole log was sent. A stream that ends earlier has no event that says so.

@@ -24,7 +24,7 @@ type noticeAnswer struct {
 	ParamConfig text                  `json:"param_config"`
 }
 
-func (a *API) listNotices(c call, in jobRequest) (any, error) {
+func (a *API) listNotices(c call, in jobRequest) (*envelope[[]noticeAnswer], error) {
 	settings, err := a.Notices.Settings(c.ctx(), c.actor(), build.JobID(in.JobID))
 	return wrap(list(settings, func(s notice.Setting) noticeAnswer {
 		answer := noticeAnswer{NoticeType: s.Channel, EnableMap: make(map[notice.Event]bool), ParamConfig: text(s.Config)}
@@ -41,15 +41,15 @@ func (a *API) listNotices(c call, in jobRequest) (any, error) {
 type updateNoticeRequest struct {
 	JobID jobID `path:"job_id"`
 	Body  struct {
-		NoticeType       string          `json:"notice_type"`
-		Events           *[]notice.Event `json:"enabled_event_type_names"`
+		NoticeType       string          `json:"notice_type" doc:"required"`
+		Events           *[]notice.Event `json:"enabled_event_type_names" doc:"required"`
 		SendSwitch       looseBool       `json:"send_switch"`
 		ParamConfig      *string         `json:"param_config"`
 		UseProjectNotice looseText       `json:"use_project_notice"` // there are no settings of projects that could be used
 	} `body:"json"`
 }
 
-func (a *API) updateNotice(c call, in updateNoticeRequest) (any, error) {
+func (a *API) updateNotice(c call, in updateNoticeRequest) (*envelope[string], error) {
 	b := in.Body
 	channel, err := notice.ParseChannel(b.NoticeType)
 	if err != nil {
@@ -73,7 +73,7 @@ type disableNoticeRequest struct {
 	NoticeType word  `query:"notice_type" required:"true"`
 }
 
-func (a *API) disableNotice(c call, in disableNoticeRequest) (any, error) {
+func (a *API) disableNotice(c call, in disableNoticeRequest) (*envelope[string], error) {
 	channel, err := notice.ParseChannel(string(in.NoticeType))
 	if err != nil {
 		return nil, err
@@ -83,13 +83,13 @@ func (a *API) disableNotice(c call, in disableNoticeRequest) (any, error) {
 
 type checkWebhookRequest struct {
 	Body struct {
-		JobID      string `json:"job_id"`
-		NoticeType string `json:"notice_type"`
-		WebhookURL string `json:"webhook_url"`
+		JobID      string `json:"job_id" doc:"required"`
+		NoticeType string `json:"notice_type" doc:"required"`
+		WebhookURL string `json:"webhook_url" doc:"required"`
 	} `body:"json"`
 }
 
-func (a *API) checkWebhook(c call, in checkWebhookRequest) (any, error) {
+func (a *API) checkWebhook(c call, in checkWebhookRequest) (*envelope[*string], error) {
 	var job jobID
 	if err := job.parse("job_id", in.Body.JobID); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ type listMessagesRequest struct {
 	PageSize pageSize `query:"page_size"`
 }
 
-func (a *API) listMessages(c call, in listMessagesRequest) (any, error) {
+func (a *API) listMessages(c call, in listMessagesRequest) (*envelope[messagesAnswer], error) {
 	size := in.PageSize.rows()
 	messages, total, unread, err := a.Notices.Messages(c.ctx(), c.actor(), (max(int(in.Page), 1)-1)*size, size)
 	return wrap(messagesAnswer{list(messages, func(m notice.UserMessage) messageAnswer {
@@ -134,6 +134,6 @@ type readMessageRequest struct {
 	ID word `path:"message_id"`
 }
 
-func (a *API) readMessage(c call, in readMessageRequest) (any, error) {
-	return success{"success"}, a.Notices.Read(c.ctx(), c.actor(), string(in.ID))
+func (a *API) readMessage(c call, in readMessageRequest) (*success, error) {
+	return &success{"success"}, a.Notices.Read(c.ctx(), c.actor(), string(in.ID))
 }

@@ -111,8 +111,10 @@ func (a *API) limited(caller iam.Caller) error {
 // measured is an answer whose status and size are known afterwards.
 type measured struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status    int
+	bytes     int64
+	operation string
+	code      string // of an error
 }
 
 func (m *measured) WriteHeader(code int) {
@@ -146,7 +148,7 @@ func (a *API) logged(next http.Handler) http.Handler {
 			a.Access.LogAttrs(r.Context(), slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", m.status), slog.Int64("bytes", m.bytes),
 				slog.Duration("took", a.Now().Sub(began)), slog.String("source", r.RemoteAddr), slog.String("agent", r.UserAgent()),
-				slog.String("request_id", w.Header().Get(requestIDHeader)))
+				slog.String("request_id", w.Header().Get(requestIDHeader)), slog.String("operation", m.operation), slog.String("error_code", m.code))
 		}()
 		next.ServeHTTP(m, r)
 	})

@@ -20,6 +20,7 @@ type operation struct {
 	style   errorStyle
 	global  bool // needs no region: an operation of the identity service
 	open    bool // needs no proof of who calls
+	in, out reflect.Type
 	serve   func(c call) (any, error)
 }
 
@@ -49,12 +50,13 @@ type call struct {
 func (c call) ctx() context.Context { return c.r.Context() }
 func (c call) actor() build.Actor   { return c.caller.Actor() }
 
-// handle makes an operation of a function that takes a request struct.
-func handle[In any](id, route string, s state, summary string, f func(call, In) (any, error)) operation {
+// handle makes an operation of a function that takes a request struct and returns an answer. Most answers are pointers to what becomes JSON;
+// the others are those that [API.write] knows.
+func handle[In, Out any](id, route string, s state, summary string, f func(call, In) (Out, error)) operation {
 	method, path, _ := strings.Cut(route, " ")
 	d := newDecoder(reflect.TypeFor[In]())
 	return operation{
-		id: id, method: method, path: path, state: s, summary: summary,
+		id: id, method: method, path: path, state: s, summary: summary, in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](),
 		serve: func(c call) (any, error) {
 			var in In
 			if err := d.decode(c.r, c.body, reflect.ValueOf(&in).Elem()); err != nil {
@@ -74,6 +76,9 @@ func (a *API) handler(o operation) http.Handler {
 		if o.global {
 			// SDKs print this one when a call of the identity service fails.
 			w.Header()["X-Iam-Trace-Id"] = w.Header()[requestIDHeader]
+		}
+		if m, ok := w.(*measured); ok {
+			m.operation = o.id
 		}
 		c := call{w: w, r: r}
 		answer, err := a.answer(o, &c)
@@ -106,31 +111,25 @@ func (a *API) answer(o operation, c *call) (_ any, err error) {
 	return o.serve(*c)
 }
 
-// status is an answer with a status other than 200.
-type status struct {
-	code int
-	body any // nil for none
-}
-
 // write sends an answer. An error means that nothing was sent.
 func (a *API) write(w http.ResponseWriter, r *http.Request, answer any) error {
 	code := http.StatusOK
-	if s, ok := answer.(status); ok {
-		code, answer = s.code, s.body
+	if s, ok := answer.(interface{ status() (int, any) }); ok {
+		code, answer = s.status()
 	}
 	switch v := answer.(type) {
 	case nil:
 		w.WriteHeader(code)
-	case encoded:
-		writeJSON(w, code, v)
-	case download:
+	case interface{ raw() []byte }:
+		writeJSON(w, code, v.raw())
+	case *download:
 		if err := v.write(w); err != nil {
 			a.Log.DebugContext(r.Context(), "a download ended early", "request_id", w.Header().Get(requestIDHeader), "error", err)
 			panic(http.ErrAbortHandler) // or the client would take what it has for the whole
 		}
-	case artifactFile:
+	case *artifactFile:
 		v.serve(w, r)
-	case logEvents:
+	case *logEvents:
 		v.write(w, r)
 	default:
 		body, err := encode(v)

@@ -34,7 +34,7 @@ type systemParameterAnswer struct {
 	Description string `json:"description"`
 }
 
-func (a *API) showSystemParameters(_ call, _ struct{}) (any, error) {
+func (a *API) showSystemParameters(_ call, _ struct{}) (*envelope[[]systemParameterAnswer], error) {
 	id := 0
 	return wrap(list(build.SystemParameters, func(name string) systemParameterAnswer {
 		id++
@@ -42,7 +42,7 @@ func (a *API) showSystemParameters(_ call, _ struct{}) (any, error) {
 	})), nil
 }
 
-func (a *API) showDefaultParameters(_ call, _ struct{}) (any, error) {
+func (a *API) showDefaultParameters(_ call, _ struct{}) (*envelope[[]parameterAnswer], error) {
 	branch := build.Parameter{Definition: build.StringDefinition, Properties: []build.Property{
 		{Name: "name", Value: build.BranchParameter},
 		{Name: "type", Value: build.TypeText},
@@ -84,7 +84,7 @@ func atMost(n int) constraint {
 }
 
 // showParameterRules answers with the rules that tasks are checked against when they are stored.
-func (a *API) showParameterRules(_ call, _ struct{}) (any, error) {
+func (a *API) showParameterRules(_ call, _ struct{}) (*envelope[parameterRules], error) {
 	types := build.TypeText + "|" + build.TypeChoice + "|" + build.TypeIncrement
 	rule := func(name, title string, required bool, constraints ...constraint) ruleAnswer {
 		return ruleAnswer{Name: name, Title: title, Type: "text", Required: required, Constraints: append([]constraint{}, constraints...)}

@@ -44,8 +44,8 @@ type periodHistoryRequest struct {
 	JobID  jobID     `path:"job_id"`
 	Offset pageIndex `query:"offset"` // a page number
 	Limit  pageSize  `query:"limit"`
-	Start  word      `query:"start_time" required:"true"`
-	End    word      `query:"end_time" required:"true"`
+	Start  word      `query:"start_time" required:"true" doc:"day"`
+	End    word      `query:"end_time" required:"true" doc:"day"`
 }
 
 type periodHistoryAnswer struct {
@@ -62,7 +62,7 @@ type periodHistoryRecord struct {
 	TriggerType   text `json:"trigger_type"`
 }
 
-func (a *API) showPeriodHistory(c call, in periodHistoryRequest) (any, error) {
+func (a *API) showPeriodHistory(c call, in periodHistoryRequest) (*periodHistoryAnswer, error) {
 	from, to, err := a.period(in.Start, in.End)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (a *API) showPeriodHistory(c call, in periodHistoryRequest) (any, error) {
 	records, total, err := a.Builds.Records(c.ctx(), c.actor(), build.RecordQuery{
 		JobID: build.JobID(in.JobID), From: from, To: to, Limit: limit, Offset: int(in.Offset) * limit,
 	})
-	return periodHistoryAnswer{Total: total, HistoryRecords: list(records, func(r build.Record) periodHistoryRecord {
+	return &periodHistoryAnswer{Total: total, HistoryRecords: list(records, func(r build.Record) periodHistoryRecord {
 		return periodHistoryRecord{
 			historyRecord: a.presentHistory(r), Branch: text(r.Branch), CommitID: text(r.Commit), CommitMessage: text(r.CommitMessage),
 			Executor: text(r.UserName), TriggerType: text(triggerWord(c.r, r.Trigger)),
@@ -81,8 +81,8 @@ func (a *API) showPeriodHistory(c call, in periodHistoryRequest) (any, error) {
 
 type periodRatioRequest struct {
 	JobID jobID `path:"job_id"`
-	Start word  `query:"start_time" required:"true"`
-	End   word  `query:"end_time" required:"true"`
+	Start word  `query:"start_time" required:"true" doc:"day"`
+	End   word  `query:"end_time" required:"true" doc:"day"`
 }
 
 type periodRatioAnswer struct {
@@ -91,7 +91,7 @@ type periodRatioAnswer struct {
 	Ratio     float64 `json:"success_ratio"` // 0 to 1, with two decimals; 0 without builds
 }
 
-func (a *API) showSuccessRatio(c call, in periodRatioRequest) (any, error) {
+func (a *API) showSuccessRatio(c call, in periodRatioRequest) (*periodRatioAnswer, error) {
 	from, to, err := a.period(in.Start, in.End)
 	if err != nil {
 		return nil, err
@@ -101,5 +101,5 @@ func (a *API) showSuccessRatio(c call, in periodRatioRequest) (any, error) {
 	if finished > 0 {
 		answer.Ratio = math.Round(100*float64(succeeded)/float64(finished)) / 100
 	}
-	return answer, err
+	return &answer, err
 }

@@ -76,7 +76,7 @@ type projectPermissionRequest struct {
 }
 
 // showProjectPermission answers every member, also one whose roles let it do nothing.
-func (a *API) showProjectPermission(c call, in projectPermissionRequest) (any, error) {
+func (a *API) showProjectPermission(c call, in projectPermissionRequest) (*envelope[projectPermissionAnswer], error) {
 	st, err := a.IAM.Standing(c.ctx(), c.actor(), build.ProjectID(in.ProjectID))
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ type taskPermissionAnswer struct {
 	UpdateTime isoTime     `json:"last_update_time"`
 }
 
-func (a *API) showTaskPermission(c call, in taskPermissionRequest) (any, error) {
+func (a *API) showTaskPermission(c call, in taskPermissionRequest) (*envelope[taskPermissionAnswer], error) {
 	job, err := a.taskOf(c, in)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ type rolePermissionsRequest struct {
 	JobID jobID `query:"job_id" required:"true"`
 }
 
-func (a *API) showRolePermissions(c call, in rolePermissionsRequest) (any, error) {
+func (a *API) showRolePermissions(c call, in rolePermissionsRequest) (*envelope[[]rolePermissionAnswer], error) {
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ type defaultPermissionAnswer struct {
 	RoleName string `json:"role_name"`
 }
 
-func (a *API) showDefaultPermissions(c call, in taskPermissionRequest) (any, error) {
+func (a *API) showDefaultPermissions(c call, in taskPermissionRequest) (*envelope[[]defaultPermissionAnswer], error) {
 	if _, err := a.taskOf(c, in); err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func rulesOf(rows []permissionBody) ([]iam.Rule, error) {
 // maxPermissionTasks is how many tasks one request may change.
 const maxPermissionTasks = 100
 
-func (a *API) setPermissions(c call, in setPermissionsRequest) (any, error) {
+func (a *API) setPermissions(c call, in setPermissionsRequest) (*envelope[*string], error) {
 	if n := len(in.Body.JobIDs); n == 0 || n > maxPermissionTasks {
 		return nil, invalid(codeInvalid, "job_ids", "must have 1 to %d ids, found %d", maxPermissionTasks, n)
 	}
@@ -341,13 +341,13 @@ func (a *API) tasksToManage(c call, project, key string, ids ...string) ([]build
 
 type followProjectRequest struct {
 	Body struct {
-		JobID         string    `json:"job_id"`
+		JobID         string    `json:"job_id" doc:"required"`
 		ProjectID     string    `json:"project_id"`
 		ProjectSwitch looseBool `json:"project_switch"`
 	} `body:"json"`
 }
 
-func (a *API) followProject(c call, in followProjectRequest) (any, error) {
+func (a *API) followProject(c call, in followProjectRequest) (*envelope[*string], error) {
 	if in.Body.ProjectSwitch.value == nil {
 		return nil, invalid(codeInvalid, "project_switch", "is missing")
 	}

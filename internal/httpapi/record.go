@@ -129,7 +129,7 @@ type recordRequest struct {
 	RecordID recordID `path:"record_id"`
 }
 
-func (a *API) showBuildRecord(c call, in recordRequest) (any, error) {
+func (a *API) showBuildRecord(c call, in recordRequest) (*envelope[buildRecordAnswer], error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
 	if err != nil {
 		return nil, err
@@ -143,11 +143,11 @@ type listRecordsRequest struct {
 	BuildProjectID buildProjectID `path:"build_project_id"`
 	Page           pageIndex      `query:"page"`
 	Limit          pageSize       `query:"limit"`
-	Triggers       []word         `query:"triggers"`
+	Triggers       []word         `query:"triggers" doc:"MANUAL|TIMED_EXECUTION|CODEHUB_TRIGGER|PIPELINE_TRIGGER"`
 	Branches       []word         `query:"branches"`
 	Tags           []word         `query:"tags"`
-	FromDate       word           `query:"from_date"`
-	ToDate         word           `query:"to_date"`
+	FromDate       word           `query:"from_date" doc:"time"`
+	ToDate         word           `query:"to_date" doc:"time"`
 }
 
 type recordPage struct {
@@ -161,7 +161,7 @@ type pagination struct {
 	Total int `json:"total"`
 }
 
-func (a *API) listRecords(c call, in listRecordsRequest) (any, error) {
+func (a *API) listRecords(c call, in listRecordsRequest) (*envelope[recordPage], error) {
 	q := build.RecordQuery{Branches: mapped(in.Branches, func(w word) string { return string(w) }), Tags: mapped(in.Tags, func(w word) string { return string(w) })}
 	for _, w := range in.Triggers {
 		trigger := build.Trigger(w)

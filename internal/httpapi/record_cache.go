@@ -31,12 +31,12 @@ type recordKey struct {
 }
 
 type finishedRecord struct {
-	body encoded
+	body []byte
 	ref  build.JobRef
 }
 
 // info returns the answer about a build, nil when it is not kept.
-func (f *finishedRecords) info(ctx context.Context, key recordKey, actor build.Actor) (encoded, error) {
+func (f *finishedRecords) info(ctx context.Context, key recordKey, actor build.Actor) ([]byte, error) {
 	epoch, err := f.epoch(ctx)
 	if err != nil {
 		return nil, err

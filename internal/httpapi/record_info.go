@@ -131,7 +131,7 @@ func presentRecordInfo(r build.Record, now time.Time, float bool) recordInfo {
 // sdkAgent is how the User-Agent of every official SDK begins.
 const sdkAgent = "huaweicloud-usdk-"
 
-func (a *API) showRecordInfo(c call, in buildRequest) (any, error) {
+func (a *API) showRecordInfo(c call, in buildRequest) (encoded[recordInfoAnswer[recordInfoPage], recordInfoAnswer[recordInfo]], error) {
 	// SDKs decode another spelling than the reference page shows, so this one operation answers each in its own.
 	c.w.Header().Set("Vary", "User-Agent")
 	sdk := strings.HasPrefix(c.r.Header.Get("User-Agent"), sdkAgent)
@@ -142,7 +142,7 @@ func (a *API) showRecordInfo(c call, in buildRequest) (any, error) {
 	return a.loadRecordInfo(c, in, sdk)
 }
 
-func (a *API) loadRecordInfo(c call, in buildRequest, sdk bool) (any, error) {
+func (a *API) loadRecordInfo(c call, in buildRequest, sdk bool) ([]byte, error) {
 	// Read before the record: what changes in between makes the cache forget.
 	epoch, err := a.Epoch(c.ctx())
 	if err != nil {
@@ -153,7 +153,7 @@ func (a *API) loadRecordInfo(c call, in buildRequest, sdk bool) (any, error) {
 		return nil, err
 	}
 	info := presentRecordInfo(record, a.Now(), true)
-	var body encoded
+	var body []byte
 	if sdk {
 		body, err = encode(recordInfoAnswer[recordInfo]{Success: true, Result: info})
 	} else {
@@ -165,7 +165,7 @@ func (a *API) loadRecordInfo(c call, in buildRequest, sdk bool) (any, error) {
 	return body, err
 }
 
-func (a *API) showRecordDetail(c call, in buildRequest) (any, error) {
+func (a *API) showRecordDetail(c call, in buildRequest) (*envelope[recordInfo], error) {
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	return wrap(presentRecordInfo(record, a.Now(), false)), err
 }

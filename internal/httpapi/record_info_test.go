@@ -178,7 +178,7 @@ func TestFinishedRecords(t *testing.T) {
 		return string(body)
 	}
 	put := func(n int, body string, at int64) {
-		f.put(recordKey{number: n}, finishedRecord{body: encoded(body)}, at)
+		f.put(recordKey{number: n}, finishedRecord{body: []byte(body)}, at)
 	}
 
 	put(1, "one", 1)

@@ -72,7 +72,7 @@ type testSummary struct {
 	GenrateTime    isoTime `json:"genrate_time"` // spelled so by the vendor
 }
 
-func (a *API) showReportSummary(c call, in reportSummaryRequest) (any, error) {
+func (a *API) showReportSummary(c call, in reportSummaryRequest) (*envelope[reportSummaryAnswer], error) {
 	record, reports, err := a.Builds.Reports(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ type coverageListAnswer struct {
 	UnitSummaryList []reportRef `json:"unit_summary_list"`
 }
 
-func (a *API) listCoverage(c call, in coverageListRequest) (any, error) {
+func (a *API) listCoverage(c call, in coverageListRequest) (*envelope[coverageListAnswer], error) {
 	record, reports, err := a.Builds.Reports(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ type coverageZipRequest struct {
 	RootID  rootID  `query:"root_id" required:"true"`
 }
 
-func (a *API) downloadCoverage(c call, in coverageZipRequest) (any, error) {
+func (a *API) downloadCoverage(c call, in coverageZipRequest) (*download, error) {
 	record, r, err := a.Builds.CoverageReport(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo), string(in.RootID))
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (a *API) downloadCoverage(c call, in coverageZipRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return download{name: fmt.Sprintf("coverage-%d-%s.zip", record.Number, r.Stage), size: size, body: body}, nil
+	return &download{name: fmt.Sprintf("coverage-%d-%s.zip", record.Number, r.Stage), size: size, body: body}, nil
 }
 
 type coverageMetricsRequest struct {
@@ -169,7 +169,7 @@ type coverageCounter struct {
 	Ratio   float64 `json:"ratio"` // 0 to 1, with four decimals
 }
 
-func (a *API) showCoverageMetrics(c call, in coverageMetricsRequest) (any, error) {
+func (a *API) showCoverageMetrics(c call, in coverageMetricsRequest) (*envelope[coverageMetricsAnswer], error) {
 	record, r, err := a.Builds.CoverageReport(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo), string(in.RootID))
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type runningStatusAnswer struct {
 	LastJobID       text `json:"last_job_id"`
 }
 
-func (a *API) showRunningStatus(c call, in jobRequest) (any, error) {
+func (a *API) showRunningStatus(c call, in jobRequest) (*envelope[runningStatusAnswer], error) {
 	running, err := a.Builds.IsRunning(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ type workflowAnswer struct {
 	AbortStatus string `json:"abort_status"`
 }
 
-func (a *API) showStepStatus(c call, in stepStatusRequest) (any, error) {
+func (a *API) showStepStatus(c call, in stepStatusRequest) (*envelope[stepStatusAnswer], error) {
 	number := max(int(in.BuildNo), 1)
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
@@ -98,7 +98,7 @@ type buildDetailsAnswer struct {
 	Region   string `json:"region"`
 }
 
-func (a *API) showBuildDetails(c call, in buildDetailsRequest) (any, error) {
+func (a *API) showBuildDetails(c call, in buildDetailsRequest) (*envelope[buildDetailsAnswer], error) {
 	record, _, err := a.Builds.Record(c.ctx(), c.actor(), build.JobID(in.JobID), int(in.BuildNo))
 	return wrap(buildDetailsAnswer{!record.State.Final(), historyResult(record.State), record.Region}), err
 }

@@ -46,7 +46,7 @@ type stageAnswer struct {
 	Sequence           int            `json:"sequence"`
 }
 
-func (a *API) showStages(c call, in stagesRequest) (any, error) {
+func (a *API) showStages(c call, in stagesRequest) (*envelope[stagesAnswer], error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func stageStatus(s build.Step, of build.State) (string, int) {
 	return recordStatus(build.Queued)
 }
 
-func (a *API) showScript(c call, in recordRequest) (any, error) {
+func (a *API) showScript(c call, in recordRequest) (*envelope[string], error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
 	if err != nil {
 		return nil, err

@@ -59,13 +59,13 @@ func (id *templateUUID) parse(name, value string) error {
 
 type createTemplateRequest struct {
 	Body struct {
-		Name        *string         `json:"name"`
+		Name        *string         `json:"name" doc:"required"`
 		Description string          `json:"description"`
 		Tool        string          `json:"tool_type"`
 		Parameters  []parameterBody `json:"parameters"`
 		Template    *struct {
 			Steps []stepBody `json:"steps"`
-		} `json:"template"`
+		} `json:"template" doc:"required"`
 	} `body:"json"`
 }
 
@@ -85,7 +85,7 @@ func (a *API) newTemplate(c call, in createTemplateRequest) (template.Template, 
 	return t, err
 }
 
-func (a *API) createTemplateWhole(c call, in createTemplateRequest) (any, error) {
+func (a *API) createTemplateWhole(c call, in createTemplateRequest) (*envelope[templateAnswer], error) {
 	t, err := a.newTemplate(c, in)
 	return wrap(presentTemplate(t)), err
 }
@@ -94,7 +94,7 @@ type uuidAnswer struct {
 	UUID string `json:"uuid"`
 }
 
-func (a *API) createTemplate(c call, in createTemplateRequest) (any, error) {
+func (a *API) createTemplate(c call, in createTemplateRequest) (*envelope[uuidAnswer], error) {
 	t, err := a.newTemplate(c, in)
 	return wrap(uuidAnswer{t.UUID}), err
 }
@@ -103,24 +103,24 @@ type templateRequest struct {
 	UUID templateUUID `path:"uuid"`
 }
 
-func (a *API) deleteTemplateWhole(c call, in templateRequest) (any, error) {
+func (a *API) deleteTemplateWhole(c call, in templateRequest) (*envelope[[]templateAnswer], error) {
 	t, err := a.Templates.Delete(c.ctx(), c.actor(), string(in.UUID))
 	return wrap([]templateAnswer{presentTemplate(t)}), templateError(err)
 }
 
-func (a *API) deleteTemplate(c call, in templateRequest) (any, error) {
+func (a *API) deleteTemplate(c call, in templateRequest) (*success, error) {
 	_, err := a.Templates.Delete(c.ctx(), c.actor(), string(in.UUID))
-	return success{"success"}, templateError(err)
+	return &success{"success"}, templateError(err)
 }
 
-func (a *API) showTemplate(c call, in templateRequest) (any, error) {
+func (a *API) showTemplate(c call, in templateRequest) (*envelope[templateAnswer], error) {
 	t, err := a.Templates.Custom(c.ctx(), c.actor(), string(in.UUID))
 	return wrap(presentTemplate(t)), templateError(err)
 }
 
-func (a *API) favourite(official, yes bool) func(c call, in templateRequest) (any, error) {
-	return func(c call, in templateRequest) (any, error) {
-		return success{"success"}, templateError(a.Templates.SetFavourite(c.ctx(), c.actor(), string(in.UUID), official, yes))
+func (a *API) favourite(official, yes bool) func(c call, in templateRequest) (*success, error) {
+	return func(c call, in templateRequest) (*success, error) {
+		return &success{"success"}, templateError(a.Templates.SetFavourite(c.ctx(), c.actor(), string(in.UUID), official, yes))
 	}
 }
 
@@ -195,12 +195,12 @@ type listTemplatesRequest struct {
 	PageSize pageSize  `query:"page_size"`
 }
 
-func (a *API) listTemplates(c call, in listTemplatesRequest) (any, error) {
+func (a *API) listTemplates(c call, in listTemplatesRequest) (*envelope[templateListAnswer], error) {
 	size := in.PageSize.templates()
 	return a.customTemplates(c, template.Query{Name: string(in.Name), Offset: int(in.Page) * size, Limit: size})
 }
 
-func (a *API) customTemplates(c call, q template.Query) (any, error) {
+func (a *API) customTemplates(c call, q template.Query) (*envelope[templateListAnswer], error) {
 	templates, total, err := a.Templates.Customs(c.ctx(), c.actor(), q)
 	return wrap(templateListAnswer{list(templates, presentTemplate), total}), err
 }
@@ -209,13 +209,13 @@ func (a *API) customTemplates(c call, q template.Query) (any, error) {
 // kinds of tools, with commas between them.
 type listCustomTemplatesRequest struct {
 	Name     word     `query:"name"`
-	Filter   word     `query:"filter"`
+	Filter   word     `query:"filter" doc:"all|favourite|mine"`
 	Page     page     `query:"page"`
 	PageSize pageSize `query:"page_size"`
 	Tags     word     `query:"tags"`
 }
 
-func (a *API) listCustomTemplates(c call, in listCustomTemplatesRequest) (any, error) {
+func (a *API) listCustomTemplates(c call, in listCustomTemplatesRequest) (*envelope[templateListAnswer], error) {
 	size := in.PageSize.templates()
 	q := template.Query{Name: string(in.Name), Offset: (max(int(in.Page), 1) - 1) * size, Limit: size}
 	switch in.Filter {
@@ -235,7 +235,7 @@ func (a *API) listCustomTemplates(c call, in listCustomTemplatesRequest) (any, e
 	return a.customTemplates(c, q)
 }
 
-func (a *API) listOfficialTemplates(c call, in listTemplatesRequest) (any, error) {
+func (a *API) listOfficialTemplates(c call, in listTemplatesRequest) (*envelope[templateListAnswer], error) {
 	templates, err := a.Templates.Officials(c.ctx(), c.actor(), string(in.Name))
 	total, size := len(templates), in.PageSize.templates()
 	first := min(int(in.Page)*size, total)
@@ -244,14 +244,14 @@ func (a *API) listOfficialTemplates(c call, in listTemplatesRequest) (any, error
 
 type recommendRequest struct {
 	Body struct {
-		URL    *string `json:"git_url"`
+		URL    *string `json:"git_url" doc:"required"`
 		Branch *string `json:"branch"`
 		Tag    string  `json:"tags"`
 	} `body:"json"`
 }
 
 // recommendTemplates looks into a repository, so it asks for the right to make tasks, which would let the caller do the same.
-func (a *API) recommendTemplates(c call, in recommendRequest) (any, error) {
+func (a *API) recommendTemplates(c call, in recommendRequest) (*envelope[templateListAnswer], error) {
 	b := in.Body
 	switch {
 	case b.URL == nil:
@@ -276,11 +276,11 @@ func (a *API) recommendTemplates(c call, in recommendRequest) (any, error) {
 
 type buildFileRequest struct {
 	JobID jobID `path:"job_id"`
-	Host  word  `query:"default_host"`
+	Host  word  `query:"default_host" doc:"x86-64|arm"`
 }
 
 // showBuildFile answers with the steps of an ACTION task as a build file, where they can be one. Other tasks get one that says hello.
-func (a *API) showBuildFile(c call, in buildFileRequest) (any, error) {
+func (a *API) showBuildFile(c call, in buildFileRequest) (*envelope[string], error) {
 	job, err := a.Builds.Job(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -304,12 +304,12 @@ func (a *API) showBuildFile(c call, in buildFileRequest) (any, error) {
 
 type templateUseRequest struct {
 	Body struct {
-		JobID      string `json:"job_id"`
-		TemplateID string `json:"template_id"`
+		JobID      string `json:"job_id" doc:"required"`
+		TemplateID string `json:"template_id" doc:"required"`
 	} `body:"json"`
 }
 
-func (a *API) noteTemplateUse(c call, in templateUseRequest) (any, error) {
+func (a *API) noteTemplateUse(c call, in templateUseRequest) (*envelope[string], error) {
 	var job jobID
 	var id templateUUID
 	if err := job.parse("job_id", in.Body.JobID); err != nil {

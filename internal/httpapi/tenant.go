@@ -41,7 +41,7 @@ type summaryAnswer struct {
 	} `json:"summary"`
 }
 
-func (a *API) showSummary(c call, _ struct{}) (any, error) {
+func (a *API) showSummary(c call, _ struct{}) (*envelope[summaryAnswer], error) {
 	sum, err := a.Builds.Summary(c.ctx(), c.actor())
 	var answer summaryAnswer
 	s := &answer.Summary
@@ -64,7 +64,7 @@ type relatedProjects struct {
 	Total    int              `json:"total"`
 }
 
-func (a *API) listProjects(c call, _ struct{}) (any, error) {
+func (a *API) listProjects(c call, _ struct{}) (*envelope[relatedProjects], error) {
 	projects, err := a.IAM.ProjectsOf(c.ctx(), c.actor())
 	return wrap(relatedProjects{list(projects, presentProject(c)), len(projects)}), err
 }
@@ -81,7 +81,7 @@ type projectPageRequest struct {
 	Search   word     `query:"search"`
 }
 
-func (a *API) listProjectPage(c call, in projectPageRequest) (any, error) {
+func (a *API) listProjectPage(c call, in projectPageRequest) (*envelope[relatedProjects], error) {
 	projects, err := a.IAM.ProjectsOf(c.ctx(), c.actor())
 	projects = slices.DeleteFunc(projects, func(p iam.Project) bool {
 		return !strings.Contains(strings.ToLower(p.Name), strings.ToLower(string(in.Search)))
@@ -98,7 +98,7 @@ type domainStatus struct {
 	AllowCustomEnv int  `json:"allow_custom_env"`
 }
 
-func (a *API) showDomainStatus(call, struct{}) (any, error) {
+func (a *API) showDomainStatus(call, struct{}) (*envelope[domainStatus], error) {
 	return wrap(domainStatus{1, true, oneIf(a.Anywhere)}), nil
 }
 
@@ -151,7 +151,7 @@ type threshold struct {
 }
 
 // showDomainStatuses answers for the caller's own tenant; others are left out, as if they were not there.
-func (a *API) showDomainStatuses(c call, in domainStatusesRequest) (any, error) {
+func (a *API) showDomainStatuses(c call, in domainStatusesRequest) (*envelope[[]domainStatusAnswer], error) {
 	if n := len(in.Body.IDs); n == 0 || n > maxListed {
 		return nil, invalid(codeInvalid, "domain_ids", "must have 1 to %d ids, found %d", maxListed, n)
 	}
@@ -184,11 +184,11 @@ func (a *API) showDomainStatuses(c call, in domainStatusesRequest) (any, error) 
 
 type classesRequest struct {
 	ProjectID projectID `query:"project_id" required:"true"`
-	Arch      word      `query:"arch" required:"true"`
+	Arch      word      `query:"arch" required:"true" doc:"x86-64|arm"`
 }
 
 // listClasses answers with a bare list. DEFAULT is the smallest class, and there only with another one.
-func (a *API) listClasses(c call, in classesRequest) (any, error) {
+func (a *API) listClasses(c call, in classesRequest) ([]string, error) {
 	arch, ok := map[word]string{"x86-64": "X86", "arm": "ARM"}[in.Arch]
 	if !ok {
 		return nil, invalid(codeInvalid, "arch", "must be x86-64 or arm, found %q", shorten(string(in.Arch)))
@@ -214,7 +214,7 @@ type quotaRequest struct {
 }
 
 // showQuota: no build time is ever used up.
-func (a *API) showQuota(c call, in quotaRequest) (any, error) {
+func (a *API) showQuota(c call, in quotaRequest) (*envelope[quotaAnswer], error) {
 	_, err := a.IAM.Standing(c.ctx(), c.actor(), build.ProjectID(in.ProjectID))
 	return wrap(quotaAnswer{"unlimit", false}), err
 }
@@ -226,7 +226,7 @@ type chargeAnswer struct {
 }
 
 // showChargeType: nobody pays, so there are no packages.
-func (a *API) showChargeType(call, struct{}) (any, error) {
+func (a *API) showChargeType(call, struct{}) (*envelope[chargeAnswer], error) {
 	return wrap(chargeAnswer{Type: "self-hosted", Resources: []struct{}{}}), nil
 }
 
@@ -239,7 +239,7 @@ type countdownRequest struct {
 }
 
 // listEndingPackages: there are no packages that could end.
-func (a *API) listEndingPackages(_ call, in countdownRequest) (any, error) {
+func (a *API) listEndingPackages(_ call, in countdownRequest) (*envelope[[]struct{}], error) {
 	b := in.Body
 	for _, f := range []struct {
 		name  string
@@ -252,12 +252,12 @@ func (a *API) listEndingPackages(_ call, in countdownRequest) (any, error) {
 	return wrap([]struct{}{}), nil
 }
 
-func (a *API) checkJobCount(c call, _ struct{}) (any, error) {
+func (a *API) checkJobCount(c call, _ struct{}) (*envelope[bool], error) {
 	reached, err := a.Builds.JobLimitReached(c.ctx(), c.actor())
 	return wrap(reached), err
 }
 
-func (a *API) checkInternal(call, struct{}) (any, error) { return wrap(a.Internal), nil }
+func (a *API) checkInternal(call, struct{}) (*envelope[bool], error) { return wrap(a.Internal), nil }
 
 // Image is an image that build steps can ask for by name.
 type Image struct {
@@ -298,7 +298,7 @@ type imagesAnswer struct {
 	Images []imageAnswer `json:"image_templates"`
 }
 
-func (a *API) listImages(call, struct{}) (any, error) {
+func (a *API) listImages(call, struct{}) (*envelope[imagesAnswer], error) {
 	return wrap(imagesAnswer{list(a.Images, func(i Image) imageAnswer {
 		organization, repository, tag := i.parts()
 		return imageAnswer{
@@ -312,11 +312,11 @@ type dockerfileRequest struct {
 	ImageID recordID `query:"image_id" required:"true"`
 }
 
-func (a *API) downloadDockerfile(_ call, in dockerfileRequest) (any, error) {
+func (a *API) downloadDockerfile(_ call, in dockerfileRequest) (*download, error) {
 	at := slices.IndexFunc(a.Images, func(i Image) bool { return i.ID() == string(in.ImageID) })
 	if at < 0 {
 		return nil, fault.New(fault.NotFound, "image %s does not exist", in.ImageID)
 	}
 	text := "# What an image of your own has besides stands below; push it, and name its address as the image of a step.\nFROM " + a.Images[at].Address + "\n"
-	return download{name: "Dockerfile", size: int64(len(text)), body: io.NopCloser(strings.NewReader(text))}, nil
+	return &download{name: "Dockerfile", size: int64(len(text)), body: io.NopCloser(strings.NewReader(text))}, nil
 }

@@ -62,7 +62,7 @@ type repositoriesAnswer struct {
 	Repositories []string `json:"repositories"`
 }
 
-func (a *API) listRepository(c call, in listRepositoryRequest) (any, error) {
+func (a *API) listRepository(c call, in listRepositoryRequest) (*envelope[repositoriesAnswer], error) {
 	latest, names, err := a.Builds.Repositories(c.ctx(), c.actor(), build.JobID(in.JobID))
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ type listRepoBranchRequest struct {
 	RepositoryName listedName `query:"repository_name" required:"true"`
 }
 
-func (a *API) listRepoBranch(c call, in listRepoBranchRequest) (any, error) {
+func (a *API) listRepoBranch(c call, in listRepoBranchRequest) (*envelope[[]string], error) {
 	names, err := a.Builds.Branches(c.ctx(), c.actor(), build.JobID(in.JobID), string(in.RepositoryName))
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ type dayReport struct {
 	SuccessRatio *int   `json:"success_ratio"` // percent
 }
 
-func (a *API) showBuildSuccessRatio(c call, in trendRequest) (any, error) {
+func (a *API) showBuildSuccessRatio(c call, in trendRequest) (*envelope[successRatioAnswer], error) {
 	q := in.query()
 	days, err := a.Builds.Outcomes(c.ctx(), c.actor(), q)
 	if err != nil {
@@ -155,7 +155,7 @@ type buildTimePoint struct {
 	BuildTime        int64  `json:"build_time"`
 }
 
-func (a *API) showBuildTime(c call, in trendRequest) (any, error) {
+func (a *API) showBuildTime(c call, in trendRequest) (*envelope[buildTimeAnswer], error) {
 	q := in.query()
 	times, err := a.Builds.BuildTimes(c.ctx(), c.actor(), q)
 	if err != nil {

@@ -45,6 +45,7 @@ func TestConformance(t *testing.T) {
 	t.Cleanup(robot.Close)
 	recorder := newRecorder(t, w)
 	client := reflect.ValueOf(recorder.client(t, w))
+	document, recorded := readOpenAPI(t, w.s), map[string]example{}
 	if n := len(methods()); n != 135 {
 		t.Errorf("the SDK has %d operations; 135 were known", n)
 	}
@@ -56,6 +57,8 @@ func TestConformance(t *testing.T) {
 			if err, _ := out[1].Interface().(error); err != nil {
 				t.Fatalf("%v\n%s", err, recorder.body)
 			}
+			document.check(t, recorder.request, recorder.sent, recorder.answer, recorder.body)
+			recorded[m.Name] = example{Request: tidy(recorder.sent), Answer: tidy(recorder.body)}
 			response := out[0].Elem()
 			if status := response.FieldByName("HttpStatusCode").Int(); status != http.StatusOK {
 				t.Errorf("status %d", status)
@@ -74,6 +77,7 @@ func TestConformance(t *testing.T) {
 			}
 		})
 	}
+	checkExamples(t, recorded)
 }
 
 // checkFields checks that JSON has every key that a type of the SDK decodes, in objects at any depth; of lists the first element is looked at.
@@ -124,10 +128,13 @@ func checkFields(t *testing.T, operation, path string, model reflect.Type, text 
 	}
 }
 
-// recorder stands between the client and the server, and keeps the last answer.
+// recorder stands between the client and the server, and keeps the last request and its answer.
 type recorder struct {
 	*httptest.Server
-	body []byte
+	request *http.Request
+	sent    []byte
+	answer  *http.Response
+	body    []byte
 }
 
 func newRecorder(t *testing.T, w *world) *recorder {
@@ -141,10 +148,16 @@ func newRecorder(t *testing.T, w *world) *recorder {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.Out.Host = p.In.Host // which is signed
+			sent, err := io.ReadAll(p.In.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			r.sent, r.request = sent, p.In.Clone(t.Context())
+			p.Out.Body = io.NopCloser(bytes.NewReader(sent))
 		},
 		ModifyResponse: func(answer *http.Response) error {
 			body, err := io.ReadAll(answer.Body)
-			r.body, answer.Body = body, io.NopCloser(bytes.NewReader(body))
+			r.body, r.answer, answer.Body = body, &http.Response{StatusCode: answer.StatusCode, Header: answer.Header}, io.NopCloser(bytes.NewReader(body))
 			return err
 		},
 	})

@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -9,9 +10,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"atelier/internal/server/servertest"
 )
 
 // parameters has a line for each parameter, and each mandatory field of a body, in the published definitions of the operations: operation, place, name,
@@ -70,7 +74,9 @@ func (p parameter) values() (good, bad []string) {
 	case strings.Contains(p.limits, "{36}"):
 		good, bad = append(good, "00000000-0000-4000-8000-000000000000"), append(bad, "00000000-0000-4000-8000-00000000000", strings.Repeat("_", 36))
 	case strings.Contains(p.limits, "[0-9]{4}-[0-9]{2}-[0-9]{2}"):
-		bad = append(bad, "2024-13-01", "yesterday")
+		bad = append(bad, "2024-13-01", "2024-13-01 00:00:00", "yesterday")
+	case strings.HasPrefix(p.limits, "one of "):
+		good, bad = strings.Split(strings.TrimPrefix(p.limits, "one of "), "|"), append(bad, "nothing-of-these")
 	}
 	return good, bad
 }
@@ -183,7 +189,97 @@ var lenient = map[string]string{
 	"UpdateKeystore id missing":                 inPath,
 }
 
-// TestLimits calls every operation with each documented parameter at its limits, beyond them, and without it where it is mandatory. What is beyond
+// node is a part of a JSON document.
+type node map[string]any
+
+func (n node) at(key string) node {
+	inner, _ := n[key].(map[string]any)
+	return inner
+}
+
+func (n node) list(key string) []any {
+	list, _ := n[key].([]any)
+	return list
+}
+
+// number returns a number as text, empty when it is not there.
+func (n node) number(key string) string {
+	if value, ok := n[key].(float64); ok {
+		return strconv.Itoa(int(value))
+	}
+	return ""
+}
+
+// promised are the parameters, and the mandatory fields of bodies, that the server's own document has.
+func promised(t *testing.T, s *servertest.Server) map[string][]parameter {
+	t.Helper()
+	var doc node
+	if err := json.Unmarshal(get(t, s, "/openapi.json"), &doc); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]parameter{}
+	for path := range doc.at("paths") {
+		for method := range doc.at("paths").at(path) {
+			operation := doc.at("paths").at(path).at(method)
+			id, _ := operation["operationId"].(string)
+			for _, one := range operation.list("parameters") {
+				p := node(one.(map[string]any))
+				place, name := p["in"].(string), p["name"].(string)
+				if place == "header" {
+					continue
+				}
+				schema := p.at("schema")
+				kind, _ := schema["type"].(string)
+				limits := ""
+				switch {
+				case schema.number("maximum") != "":
+					limits = schema.number("minimum") + ".." + schema.number("maximum")
+				case schema.number("maxLength") != "":
+					limits = "length " + cmp.Or(schema.number("minLength"), "0") + ".." + schema.number("maxLength")
+				case schema["pattern"] != nil:
+					limits = "pattern " + schema["pattern"].(string)
+				case schema["format"] == "date":
+					limits = "pattern ^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+				case schema.list("enum") != nil:
+					var words []string
+					for _, word := range schema.list("enum") {
+						words = append(words, word.(string))
+					}
+					limits = "one of " + strings.Join(words, "|")
+				}
+				all[id] = append(all[id], parameter{id, place, name, p["required"] == true, kind, limits})
+			}
+			for _, field := range mandatory(doc, operation.at("requestBody").at("content").at("application/json").at("schema"), "") {
+				all[id] = append(all[id], parameter{operation: id, place: "body", name: field, mandatory: true})
+			}
+		}
+	}
+	return all
+}
+
+// mandatory returns the paths of fields that a schema demands, in objects and in lists of them.
+func mandatory(doc, schema node, path string) (fields []string) {
+	if ref, ok := schema["$ref"].(string); ok {
+		schema = doc.at("components").at("schemas").at(ref[strings.LastIndex(ref, "/")+1:])
+	}
+	for _, key := range []string{"allOf", "anyOf"} {
+		for _, part := range schema.list(key) {
+			fields = append(fields, mandatory(doc, part.(map[string]any), path)...)
+		}
+	}
+	for _, name := range schema.list("required") {
+		fields = append(fields, path+name.(string))
+	}
+	for name := range schema.at("properties") {
+		fields = append(fields, mandatory(doc, schema.at("properties").at(name), path+name+".")...)
+	}
+	if items := schema.at("items"); items != nil {
+		fields = append(fields, mandatory(doc, items, strings.TrimSuffix(path, ".")+"[].")...)
+	}
+	return fields
+}
+
+// TestLimits calls every operation with each documented parameter, of the published definitions and of the server's own document, at its limits, beyond them, and without it where it is mandatory. What is beyond
 // has to be refused by a message that names the parameter; what is at a limit must not be called wrong.
 func TestLimits(t *testing.T) {
 	t.Parallel()
@@ -205,6 +301,13 @@ func TestLimits(t *testing.T) {
 		templates[words[0]] = words[2]
 	}
 	all := documented(t)
+	for operation, more := range promised(t, w.s) {
+		for _, p := range more {
+			if !slices.Contains(all[operation], p) {
+				all[operation] = append(all[operation], p)
+			}
+		}
+	}
 	for _, m := range methods() {
 		t.Run(m.Name, func(t *testing.T) {
 			w.t = t
@@ -255,7 +358,7 @@ func (p parameter) check(t *testing.T, w *world, good raw) {
 			break
 		}
 		status, body := w.send(good.with(p, value))
-		if ok := status == http.StatusOK || status == http.StatusNotFound && p.place == "path" || status == http.StatusNotFound && p.name != "limit"; !ok {
+		if status == http.StatusBadRequest || status >= http.StatusInternalServerError {
 			t.Errorf("%s %s: %q gives %d %s", p.place, p.name, value, status, body)
 		}
 	}
