@@ -17,11 +17,12 @@ import (
 
 // adminCommand works on the database itself, also while the server runs: a change counts there within a second.
 type adminCommand struct {
-	User    userCommand    `cmd:"" help:"Users."`
-	Project projectCommand `cmd:"" help:"Projects, which hold build tasks."`
-	Role    roleCommand    `cmd:"" help:"Roles of users in projects."`
-	Key     keyCommand     `cmd:"" help:"Access keys, which programs sign their requests with."`
-	Cache   cacheCommand   `cmd:"" help:"Caches of what builds download, on this machine."`
+	User     userCommand     `cmd:"" help:"Users."`
+	Project  projectCommand  `cmd:"" help:"Projects, which hold build tasks."`
+	Role     roleCommand     `cmd:"" help:"Roles of users in projects."`
+	Key      keyCommand      `cmd:"" help:"Access keys, which programs sign their requests with."`
+	Endpoint endpointCommand `cmd:"" help:"Service endpoints, which open repositories for the builds of a project."`
+	Cache    cacheCommand    `cmd:"" help:"Caches of what builds download, on this machine."`
 }
 
 // adminFlags are those of every administration command.
@@ -30,7 +31,14 @@ type adminFlags struct {
 }
 
 // do opens the database, which must exist already, and calls work with what manages it.
-func (f adminFlags) do(signals interrupts, work func(ctx context.Context, s *iam.Service, domain iam.Domain) error) (err error) {
+func (f adminFlags) do(signals interrupts, work func(ctx context.Context, s *iam.Service, domain iam.Domain) error) error {
+	return f.doParts(signals, func(ctx context.Context, parts server.Parts, domain iam.Domain) error {
+		return work(ctx, parts.IAM, domain)
+	})
+}
+
+// doParts does the same with all that works on the database.
+func (f adminFlags) doParts(signals interrupts, work func(ctx context.Context, parts server.Parts, domain iam.Domain) error) (err error) {
 	ctx := signals.stop
 	dir, err := f.dir()
 	if err != nil {
@@ -49,7 +57,7 @@ func (f adminFlags) do(signals interrupts, work func(ctx context.Context, s *iam
 	if err != nil {
 		return err
 	}
-	return work(ctx, parts.IAM, domain)
+	return work(ctx, parts, domain)
 }
 
 func findDomain(ctx context.Context, s *iam.Service, name string) (iam.Domain, error) {

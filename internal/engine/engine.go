@@ -2,7 +2,7 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan; steps.go, which runs its steps, with artifact.go for those that the service does itself, cache.go, which keeps what they have
+// plan, and endpoint.go, which finds what opens repositories; steps.go, which runs its steps, with artifact.go for those that the service does itself, cache.go, which keeps what they have
 // downloaded, and report.go for what tests leave; flow.go, which follows the
 // children of a flow; and end.go, which decides how it ends. lease.go keeps leases alive, lost.go ends the builds that were lost,
 // and wait.go tells the builds that wait what they wait for.
@@ -70,6 +70,16 @@ type Sources interface {
 	ReadFile(ctx context.Context, url, commit, path string, limit int) ([]byte, error)
 }
 
+// Endpoints are the service endpoints of projects.
+type Endpoints interface {
+	// Credential returns what the endpoint that a task names opens a repository with. Errors that a user can do something about are faults.
+	Credential(ctx context.Context, project build.ProjectID, id, repository string) (source.Credential, error)
+	// Dependencies returns what a private repository of dependencies is opened with, in the same way.
+	Dependencies(ctx context.Context, project build.ProjectID, repository string) (source.Credential, error)
+	// Sources returns what reads repositories with a credential.
+	Sources(c source.Credential) Sources
+}
+
 // Artifacts is the release repository.
 type Artifacts interface {
 	// Write stores the content of an upload, and returns it with all that is known then.
@@ -96,8 +106,9 @@ type Parts struct {
 	Executor  executor.Executor
 	Sources   Sources
 	Artifacts Artifacts
-	Files     Files  // nil where there are none
-	Caches    Caches // nil for none
+	Files     Files     // nil where there are none
+	Endpoints Endpoints // nil where there are none: then repositories are opened by what the server has
+	Caches    Caches    // nil for none
 	Sealer    build.Sealer
 	Logs      *logs.Store
 	Log       *slog.Logger

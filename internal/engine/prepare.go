@@ -29,13 +29,16 @@ const (
 
 // prepared is what is known of a build before its first step.
 type prepared struct {
-	config  build.Config
-	timeout time.Duration
-	params  []plan.Param // the record's, in plain text
-	secrets []string
-	info    build.SourceInfo
-	plan    plan.Plan
-	flow    *plan.Flow // in place of the plan, when the build is one
+	config       build.Config
+	timeout      time.Duration
+	params       []plan.Param // the record's, in plain text
+	secrets      []string
+	sources      Sources                      // of the task's repository
+	credentials  map[string]source.Credential // of checkouts, by service endpoint
+	dependencies map[string]source.Credential // of Maven's repositories, by their address
+	info         build.SourceInfo
+	plan         plan.Plan
+	flow         *plan.Flow // in place of the plan, when the build is one
 }
 
 // prepare finds out what a build is to do: its configuration, its commit, its plan, and how long it may run. Errors that a user
@@ -75,6 +78,12 @@ func (r *run) prepare() error {
 	if p.plan, err = plan.New(in); err != nil {
 		return err
 	}
+	if err := r.openCheckouts(p.plan.Steps, p); err != nil {
+		return err
+	}
+	if err := r.openDependencies(p.plan.Steps, p); err != nil {
+		return err
+	}
 	r.noteWarnings(p.plan.Warnings)
 	return r.checkResource(p.config, p.plan.Resource)
 }
@@ -94,7 +103,10 @@ func (r *run) readSource(p *prepared) (plan.Input, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.PrepareTimeout)
 	defer cancel()
-	err := r.resolve(ctx, src, p)
+	var err error
+	if p.sources, err = r.sourcesOf(ctx, src, p); err == nil {
+		err = r.resolve(ctx, src, p)
+	}
 	crash.At(crash.SourceResolved)
 	in := r.input(p, src, nil)
 	if err == nil && r.record.ConfigKind == build.YAML {
@@ -159,7 +171,7 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 	default:
 		ref.Branch = r.record.Branch
 	}
-	commit, err := r.Sources.Resolve(ctx, src.URL, ref)
+	commit, err := p.sources.Resolve(ctx, src.URL, ref)
 	if err != nil {
 		return err
 	}
@@ -200,7 +212,7 @@ func (r *run) readBuildFiles(ctx context.Context, src build.Source, p *prepared)
 // readBuildFile reads one build file at the commit.
 func (r *run) readBuildFile(ctx context.Context, src build.Source, p *prepared, path string) (*plan.File, error) {
 	p.info.BuildFile = r.mask(path)
-	data, err := r.Sources.ReadFile(ctx, src.URL, p.info.Commit, path, maxBuildFile)
+	data, err := p.sources.ReadFile(ctx, src.URL, p.info.Commit, path, maxBuildFile)
 	if err != nil {
 		return nil, err
 	}

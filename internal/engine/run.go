@@ -115,7 +115,7 @@ func (r *run) perform() (err error) {
 	r.takeCaches()
 	session, err := r.Executor.Open(r.ctx, executor.Build{
 		Record: string(r.record.ID), Resource: r.what.plan.Resource, Images: imagesOf(r.what.plan.Steps), Env: r.what.plan.Env,
-		Caches: r.caches(),
+		Caches: r.caches(), Credentials: r.what.credentials,
 	})
 	if err != nil {
 		return err

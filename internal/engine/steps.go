@@ -156,6 +156,9 @@ func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (execu
 	case step.Fetch != nil:
 		err = r.fetch(session, *step.Fetch, out)
 	default:
+		if step, err = r.withSettings(step); err != nil {
+			return executor.Result{}, err
+		}
 		return session.Run(r.ctx, step, out)
 	}
 	why, public := fault.Public(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"atelier/internal/plan"
+	"atelier/internal/source"
 )
 
 // Executor runs the steps of builds. It may be used by many goroutines.
@@ -33,6 +34,9 @@ type Build struct {
 	Images   []string     // that its steps ask for
 	Env      []plan.Param // of every step; of two with one name, the last counts
 	Caches   []Cache      // of tools, each of another one
+
+	// Credentials are what opens the repositories of checkouts, by the ids of service endpoints. No step sees any of them.
+	Credentials map[string]source.Credential
 }
 
 // Session is the place of one build on an executor. It is used by one goroutine at a time.

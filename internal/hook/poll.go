@@ -25,9 +25,9 @@ type PollStore interface {
 	SetPolled(ctx context.Context, id build.JobID, commit string) error
 }
 
-// Sources finds out what a branch has.
+// Sources finds out what a branch has in the repository of a project's task.
 type Sources interface {
-	Resolve(ctx context.Context, url string, ref source.Ref) (source.Commit, error)
+	Resolve(ctx context.Context, project build.ProjectID, src build.Source, ref source.Ref) (source.Commit, error)
 }
 
 // Poller looks at the repositories of tasks now and then, for hosts that tell nobody of changes. Several may run on one database.
@@ -98,7 +98,7 @@ func (p *Poller) look(ctx context.Context, job build.Job) error {
 	if err != nil || !ok {
 		return err
 	}
-	commit, err := p.Sources.Resolve(ctx, src.URL, source.Ref{Branch: src.Branch})
+	commit, err := p.Sources.Resolve(ctx, job.ProjectID, src, source.Ref{Branch: src.Branch})
 	if err != nil || commit.ID == seen {
 		return err
 	}

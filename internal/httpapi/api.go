@@ -15,6 +15,7 @@ import (
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
+	"atelier/internal/endpoint"
 	"atelier/internal/hook"
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
@@ -30,6 +31,7 @@ type Parts struct {
 	Logs      *logs.Store
 	Artifacts *artifact.Store
 	Keystore  *keystore.Service
+	Endpoints *endpoint.Service
 	Templates *template.Service
 	Notices   *notice.Service
 	Hooks     *hook.Service
@@ -92,7 +94,7 @@ func (a *API) operations() []operation {
 	return slices.Concat(
 		a.jobOperations(), a.jobListOperations(), a.buildOperations(), a.runningOperations(), a.recordInfoOperations(), a.recordOperations(), a.buildInfoOperations(), a.stageOperations(),
 		a.flowOperations(), a.historyOperations(), a.logOperations(), a.artifactOperations(), a.reportOperations(), a.permissionOperations(), a.keystoreOperations(), a.templateOperations(), a.tenantOperations(), a.noticeOperations(), a.hookOperations(), a.iamOperations(),
-		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(), a.jobInfoOperations(), a.parameterOperations(),
+		a.jobCopyOperations(), a.binOperations(), a.jobHistoryOperations(), a.groupOperations(), a.jobInfoOperations(), a.endpointOperations(), a.parameterOperations(),
 	)
 }
 

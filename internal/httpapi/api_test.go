@@ -16,6 +16,7 @@ import (
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
+	"atelier/internal/endpoint"
 	"atelier/internal/hook"
 	"atelier/internal/iam"
 	"atelier/internal/keystore"
@@ -90,6 +91,7 @@ func newFixture(tb testing.TB) *fixture {
 	f := &fixture{token: token, project: project.ID, Parts: Parts{
 		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db),
 		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now},
+		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
 		Templates: &template.Service{Store: db, Checker: builds, Users: users, Repositories: git, Now: time.Now},
 		Notices:   &notice.Service{Store: db, Tasks: builds, Sealer: sealer, Sender: &notice.Sender{Robots: notice.NewRobots(nil), Now: time.Now}, Now: time.Now},
 		Hooks:     hook.New(hook.Service{Store: db, Builds: builds, Sealer: sealer, Log: slog.New(slog.DiscardHandler), Now: time.Now}),

@@ -12,7 +12,6 @@ func (a *API) jobInfoOperations() []operation {
 	return []operation{
 		handle("ShowJobInfo", "GET /v1/job/{job_id}/info", current, "A build task: its last build, its health, what the caller may do.", a.showJobInfo),
 		handle("ShowJobPipelineInfo", "GET /v1/job/{job_id}/pipeline-info", current, "What a pipeline has to know of a build task.", a.showPipelineInfo),
-		handle("ListEndPoints", "GET /v1/job/{project_id}/nexus", current, "Private dependency repositories of a project.", a.listEndpoints),
 	}
 }
 
@@ -96,21 +95,4 @@ func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (*envelope[pipeli
 		JobName: config.Name, NamePattern: build.JobNamePattern, Parameters: config.Parameters, Sources: config.Sources, SourceCode: "codeci", BuildProject: string(job.BuildProjectID),
 		NameMessage: fmt.Sprintf("The name has 1 to %d letters, digits, hyphens or underscores.", build.MaxJobName),
 	}), nil
-}
-
-type listEndpointsRequest struct {
-	ProjectID projectID `path:"project_id"`
-	Limit     pageSize  `query:"limit" required:"true"`
-	Offset    pageIndex `query:"offset"`
-}
-
-type endpointsAnswer struct {
-	Endpoints []struct{} `json:"endpoints"`
-	Total     int        `json:"total"`
-}
-
-// listEndpoints answers that there are none: this service has no other way to reach private repositories than the operator's.
-func (a *API) listEndpoints(c call, in listEndpointsRequest) (*envelope[endpointsAnswer], error) {
-	err := a.Builds.Check(c.ctx(), c.actor(), build.JobRef{ProjectID: build.ProjectID(in.ProjectID)}, build.View)
-	return wrap(endpointsAnswer{Endpoints: []struct{}{}}), err
 }

@@ -64,6 +64,9 @@ func planActions(in Input) (Plan, error) {
 		default:
 			planned.Script = s.scriptAction(step, problem)
 			planned.Script.Tests = s.testsAction(act.keyword, step, problem)
+			if act.keyword == "maven" {
+				planned.Script.Repositories = s.repositoriesAction(step, problem)
+			}
 		}
 		p.Steps = append(p.Steps, planned)
 	}
@@ -92,7 +95,7 @@ func (in Input) ownCheckout() Step {
 	c.Depth, _ = strconv.Atoi(source.Depth) // empty stands for the whole history
 	c.LFS = source.LFS != nil && *source.LFS
 	c.Submodules = in.Job.AutoUpdateSubmodules == "true"
-	return Step{Keyword: "checkout", Name: checkoutName, Checkout: &c}
+	return Step{Keyword: "checkout", Name: checkoutName, Checkout: &c, EndpointID: source.EndpointID}
 }
 
 // cycleMessage says what is wrong with a parameter whose value leads back to itself, or too far.

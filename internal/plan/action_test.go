@@ -37,12 +37,14 @@ func TestActions(t *testing.T) {
 		{ModuleID: "devcloud2018.codeci_action_20035.action", Name: "Nothing to do"},
 		{ModuleID: "docker", Name: "Docker", Properties: map[string]any{"command": "docker pull ${name}"}},
 		{ModuleID: "devcloud2018.codeci_action_20043.action", Name: "Maven", Properties: map[string]any{
-			"command": "mvn package", "settingMode": "auto", "userPublicRepositories": []any{}, "pomMode": "no", "cacheOption": "cached", "deal": "notDeal", "ignoreTest": false,
+			"command": "mvn package", "settingMode": "auto", "userPublicRepositories": []any{map[string]any{"url": "https://repo.example.org/${name}", "release": "true", "snapshot": false}},
+			"userPrivateRepositories": []any{"https://maven.example.org/private", map[string]any{"url": "https://maven.example.org/private/", "name": "ours"}}, "pomMode": "no", "cacheOption": "cached", "deal": "notDeal", "ignoreTest": false,
 			"releaseArtifact": map[string]any{"displayName": "", "value": ""}, "file": "**/TEST*.xml", "junitCoverageSwitch": "true",
 		}},
 		{ModuleID: "maven", Name: "Maven", Properties: map[string]any{
 			"command": "mvn verify", "deal": "deal", "ignoreTest": "false", "file": "**/${name}/*.xml", "junitCoverageSwitch": true,
 		}},
+		{ModuleID: "maven", Name: "Maven", Properties: map[string]any{"command": "mvn -s own.xml", "settingMode": "file", "userPrivateRepositories": []any{"not looked at"}}},
 		{ModuleID: "sh", Name: "Check", Properties: map[string]any{
 			"command": "make", "deal": "deal", "junitCoverageSwitch": "TRUE", "coverageReportPath": "cover/",
 		}},
@@ -78,9 +80,13 @@ step: docker "Docker"
   | docker pull world
 step: maven "Maven" caches maven
   | mvn package
+  {URL:https://repo.example.org/world Private:false Releases:true Snapshots:false}
+  {URL:https://maven.example.org/private Private:true Releases:true Snapshots:true}
 step: maven "Maven"
   | mvn verify
   tests {Results:**/world/*.xml Gate:true Coverage:**/site/jacoco}
+step: maven "Maven"
+  | mvn -s own.xml
 step: sh "Check"
   | make
   tests {Results: Gate:false Coverage:cover}

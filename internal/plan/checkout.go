@@ -49,6 +49,15 @@ func (r *reader) checkout(e entry, in map[string]value) *Checkout {
 	return &c
 }
 
+// endpoint returns the service endpoint of a checkout: its own, else the job's.
+func (r *reader) endpoint(v value) string {
+	if v.text != "" && !unresolved(v.text) {
+		return v.text
+	}
+	own, _ := r.in.Job.Source()
+	return own.EndpointID
+}
+
 // sameRepository compares addresses without the ending that servers treat as optional.
 func sameRepository(a, b string) bool {
 	short := func(s string) string { return strings.TrimSuffix(strings.TrimSuffix(s, "/"), ".git") }

@@ -132,6 +132,9 @@ func convertStep(s build.ActionStep, problem func(key, message string)) (*yaml.N
 			}
 		}
 		inputs = append(inputs, given("command", literal.scriptAction(s, note).Command)...)
+		if act.keyword == "maven" {
+			inputs = append(inputs, convertRepositories(literal.repositoriesAction(s, note), note)...)
+		}
 		inputs = append(inputs, convertCache(act, literal.cachesAction(act, s, note))...)
 		if act.keyword != "docker" {
 			inputs = append(inputs, convertTests(literal.testsAction(act.keyword, s, note))...)

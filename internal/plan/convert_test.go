@@ -20,7 +20,10 @@ func TestConvert(t *testing.T) {
 		Steps: []build.ActionStep{
 			{ModuleID: "devcloud2018.codeci_action_20017.action", Name: "Greet", Properties: map[string]any{"command": "echo hello\necho ${name}\n", "image": "shell4.2.46", "preCondition": "SUCCESS"}},
 			{ModuleID: "npm", Name: "Lint: all", Enable: &off, Properties: map[string]any{"command": "npm run lint"}},
-			{ModuleID: "maven", Name: "Maven", Enable: &on, Properties: map[string]any{"command": "mvn package", "image": "registry.example.org/maven:3", "ignore_fail": "true", "cacheOption": "cached"}},
+			{ModuleID: "maven", Name: "Maven", Enable: &on, Properties: map[string]any{
+				"command": "mvn package", "image": "registry.example.org/maven:3", "ignore_fail": "true", "cacheOption": "cached",
+				"userPublicRepositories": []any{map[string]any{"url": "https://repo.example.org/maven2"}}, "userPrivateRepositories": []any{"https://${host}/private"},
+			}},
 			{ModuleID: "gradle", Name: "Gradle", Properties: map[string]any{"command": "./gradlew build", "gradle": "4.10", "jdk": "1.8"}},
 			{ModuleID: "docker", Name: "Nothing"},
 			{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "**/target/*.?ar", "customUploadPath": "/app", "buildVersion": "2.0", "uploadTool": "curl"}},
@@ -66,6 +69,11 @@ steps:
         image: registry.example.org/maven:3
         inputs:
           command: mvn package
+          settings:
+            public_repos:
+              - https://repo.example.org/maven2
+            private_repos:
+              - https://${host}/private
           cache: true
           ignore_fail: true
     - gradle:

@@ -136,6 +136,9 @@ func outcome(p plan.Plan, err error) string {
 			for line := range strings.Lines(s.Script.Command) {
 				fmt.Fprintf(&b, "  | %s\n", strings.TrimSuffix(line, "\n"))
 			}
+			for _, repository := range s.Script.Repositories {
+				fmt.Fprintf(&b, "  %+v\n", repository)
+			}
 			if s.Script.Tests != nil {
 				fmt.Fprintf(&b, "  tests %+v\n", *s.Script.Tests)
 			}

@@ -33,6 +33,7 @@ type Step struct {
 	Image      string   // that the file asks for; empty for the default
 	IgnoreFail bool     // the build goes on when the step fails
 	Caches     []string // the tools whose caches it uses, such as npm
+	EndpointID string   // of the service endpoint that opens the repository of a checkout; empty for what the server has
 
 	Checkout *Checkout
 	Script   *Script
@@ -57,4 +58,10 @@ type Checkout struct {
 type Script struct {
 	Command string
 	Tests   *Tests // to be collected when the commands have ended, also when they failed; nil for none
+
+	Repositories []Repository // for Maven's settings, which the commands are to use; none for Maven's own
+
+	// Settings is the content of Maven's settings file, empty in a plan. It holds passwords: the executor keeps it in a file outside of
+	// the workspace, which the variable [SettingsVariable] leads to, for as long as the script runs.
+	Settings string
 }

@@ -71,6 +71,7 @@ var actions = []action{
 		{name: "depth", kind: number},
 		{name: "submodule", kind: flag},
 		{name: "lfs", kind: flag},
+		{name: "endpoint_id"},
 	}},
 	{keyword: "manifest_checkout", later: true, stages: []string{stagePrepare}, inputs: []input{
 		{name: "manifest_url", required: true},
@@ -109,10 +110,7 @@ var actions = []action{
 
 	{keyword: "maven", module: "20043", caches: []string{"maven"}, cacheAsked: true, inputs: []input{
 		command,
-		{name: "settings", kind: mapping, idle: true, fields: []input{
-			{name: "public_repos", kind: texts},
-			{name: "private_repos", kind: texts},
-		}},
+		mavenSettings,
 		cacheSwitch,
 		unitTest,
 		{name: "check", kind: mapping, idle: true, fields: []input{{name: "project_dir"}, {name: "settings"}, {name: "param"}}},

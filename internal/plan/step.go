@@ -120,6 +120,7 @@ func (r *reader) keyword(stage string, e entry) {
 	switch act.keyword {
 	case "checkout":
 		step.Checkout = r.checkout(e, values)
+		step.EndpointID = r.endpoint(values["endpoint_id"])
 	case "upload_artifact":
 		step.Upload = r.upload(values)
 	case "download_artifact":
@@ -131,6 +132,9 @@ func (r *reader) keyword(stage string, e entry) {
 		step.Script = &Script{Command: values["command"].text}
 	default:
 		step.Script = &Script{Command: values["command"].text, Tests: r.tests(act.keyword, values[unitTest.name])}
+		if act.keyword == "maven" {
+			step.Script.Repositories = r.repositories(values[mavenSettings.name])
+		}
 	}
 	r.warnIdle(e, act, values)
 	if act.keyword == "swr" && step.Image == "" {
@@ -193,9 +197,10 @@ type value struct {
 	entry
 	text   string
 	fields map[string]value // of a map whose keys are known
+	list   []value          // of a list
 }
 
-// inputs reads the inputs of a step. Lists and other maps are only checked: no step of this version makes use of one.
+// inputs reads the inputs of a step. Maps whose keys are not known are only checked: no step of this version makes use of one.
 func (r *reader) inputs(act action, inputs entry) map[string]value {
 	values := make(map[string]value)
 	for _, e := range r.mapping(inputs.value, inputs.path, "a map") {
@@ -211,6 +216,8 @@ func (r *reader) inputs(act action, inputs entry) map[string]value {
 				v.fields = r.inputs(action{inputs: in.fields, nested: true}, e)
 			}
 			values[e.key] = v
+		case in.kind == texts:
+			values[e.key] = value{entry: e, list: r.texts(e)}
 		default:
 			if text, ok := r.input(in, act, e); ok {
 				values[e.key] = value{entry: e, text: text}
@@ -226,14 +233,20 @@ func (r *reader) inputs(act action, inputs entry) map[string]value {
 	return values
 }
 
+// texts reads a list of texts.
+func (r *reader) texts(e entry) (list []value) {
+	for i, n := range r.list(e.value, e.path, "texts") {
+		item := at(n, index(e.path, i))
+		if text, ok := r.expanded(item); ok {
+			list = append(list, value{entry: item, text: text})
+		}
+	}
+	return list
+}
+
 // input reads one input.
 func (r *reader) input(in input, act action, e entry) (string, bool) {
 	switch {
-	case in.kind == texts:
-		for i, n := range r.list(e.value, e.path, "texts") {
-			r.expanded(at(n, index(e.path, i)))
-		}
-		return "", true
 	case in.kind == mapping:
 		r.mapping(e.value, e.path, "a map")
 		return "", true

@@ -25,6 +25,7 @@ import (
 	"atelier/internal/build"
 	"atelier/internal/cache"
 	"atelier/internal/console"
+	"atelier/internal/endpoint"
 	"atelier/internal/engine"
 	"atelier/internal/executor"
 	"atelier/internal/executor/container"
@@ -105,6 +106,8 @@ type Server struct {
 	closing chan struct{} // closed when no stream may go on
 	sweep   context.CancelFunc
 	swept   sync.WaitGroup
+
+	endpoints *endpoint.Service
 }
 
 // runner is an executor that is closed with the server.
@@ -139,7 +142,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.store, s.iam = parts.Store, parts.IAM
+	s.store, s.iam, s.endpoints = parts.Store, parts.IAM, parts.Endpoints
 	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
@@ -161,8 +164,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
+	open := endpoints{parts.Endpoints, git}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Log)
@@ -185,12 +189,12 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		access = c.Log
 	}
 	if c.PollRepositories > 0 {
-		s.poller = &hook.Poller{Store: s.store, Hooks: s.hooks, Sources: git, Interval: c.PollRepositories}
+		s.poller = &hook.Poller{Store: s.store, Hooks: s.hooks, Sources: open, Interval: c.PollRepositories}
 	}
-	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: git, Zone: c.Zone, Log: c.Log}
+	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: open, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate, MissingIs422: c.MissingIs422,
 			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
@@ -281,9 +285,10 @@ func withConsole(pages, api http.Handler) http.Handler {
 
 // Parts are the database and what works on it alone. The administration commands need no more.
 type Parts struct {
-	Store  *store.Store
-	Sealer *secret.Sealer
-	IAM    *iam.Service
+	Store     *store.Store
+	Sealer    *secret.Sealer
+	IAM       *iam.Service
+	Endpoints *endpoint.Service
 }
 
 // OpenParts opens the database and the key that seals secrets in it.
@@ -296,7 +301,10 @@ func OpenParts(ctx context.Context, c Config) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
-	return Parts{Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region})}, nil
+	return Parts{
+		Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region}),
+		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
+	}, nil
 }
 
 // DefaultKeyFile returns where the key that seals secrets is in a data directory.
@@ -307,6 +315,9 @@ func CacheDir(dataDir string) string { return filepath.Join(dataDir, "caches") }
 
 // IAM returns the users, projects and keys of the server.
 func (s *Server) IAM() *iam.Service { return s.iam }
+
+// Endpoints returns the service endpoints of all projects.
+func (s *Server) Endpoints() *endpoint.Service { return s.endpoints }
 
 // takeAddress begins to listen, with or without TLS.
 func (s *Server) takeAddress(ctx context.Context) error {

@@ -32,7 +32,7 @@ type Runner interface {
 	MakeDir(ctx context.Context, dir string) error
 
 	// Git runs git in a directory below the workspace, with the credentials of the server's user. It gets args without the program's name
-	// and env in addition to what the executor gives it. Both outputs go to out. An exit code other than 0 is not an error.
+	// and env in addition to what [Client.Environ] has; what env has counts. Both outputs go to out. An exit code other than 0 is not an error.
 	Git(ctx context.Context, dir string, args, env []string, out io.Writer) (exitCode int, err error)
 }
 
@@ -48,7 +48,7 @@ func (c *Client) Checkout(ctx context.Context, run Runner, spec Checkout, out io
 		slices.Contains(strings.Split(spec.Path, "/"), "..") || slices.Contains(strings.Split(spec.Path, "/"), ".git")) {
 		return fault.New(fault.Invalid, "the path %q is not that of a directory below the workspace", spec.Path)
 	}
-	k := &checkout{Checkout: spec, ref: ref, policy: c.policy, run: run, out: out, dir: path.Clean("./" + spec.Path)}
+	k := &checkout{Checkout: spec, ref: ref, client: c, run: run, out: out, dir: path.Clean("./" + spec.Path)}
 	if k.dir == "." {
 		k.dir = ""
 	}
@@ -59,7 +59,7 @@ func (c *Client) Checkout(ctx context.Context, run Runner, spec Checkout, out io
 type checkout struct {
 	Checkout
 	ref    Ref
-	policy Policy
+	client *Client
 	run    Runner
 	out    io.Writer
 	dir    string
@@ -227,7 +227,8 @@ func (k *checkout) capture(ctx context.Context, dir string, args ...string) (sai
 }
 
 func (k *checkout) start(ctx context.Context, dir string, args []string, out io.Writer) (exit int, err error) {
-	return k.run.Git(ctx, dir, append(slices.Clone(settings), args...), k.policy.promptless(), out)
+	env := append(k.client.policy.promptless(), k.client.credential.environ(k.client.Environ())...)
+	return k.run.Git(ctx, dir, append(slices.Clone(settings), args...), env, out)
 }
 
 // failed is the error of a git command that did not succeed.
@@ -237,7 +238,7 @@ func (k *checkout) failed(what, said string, exit int) error {
 		subject = "what git " + what + " fetches for " + subject
 	}
 	cause := fmt.Errorf("git %s: exit code %d", what, exit)
-	if explained := explain(subject, said, cause); explained != nil {
+	if explained := k.client.explain(subject, said, cause); explained != nil {
 		return explained
 	}
 	return fault.Wrap(cause, fault.Unavailable, "git %s ended with exit code %d", what, exit)

@@ -25,18 +25,30 @@ type Config struct {
 
 // Client asks repositories, and puts them into workspaces. It may be used by many goroutines.
 type Client struct {
+	*shared
+	credential Credential // none when it is empty
+}
+
+// shared is what a client has in common with those that [Client.With] makes of it.
+type shared struct {
 	policy  Policy
 	dir     string
 	environ func() []string
 
 	mu      sync.Mutex
-	mirrors map[string]*mirror // by address
-	counter int                // of mirrors ever made, and of uses
+	mirrors map[mirrorKey]*mirror
+	counter int // of mirrors ever made, and of uses
+}
+
+// mirrorKey is what a mirror is found by. A credential is part of it: nobody reads what others had to prove themselves for.
+type mirrorKey struct {
+	url        string
+	credential Credential
 }
 
 // New returns a client. It starts no process, and works without git as long as nobody asks for a repository.
 func New(config Config) (*Client, error) {
-	c := &Client{policy: config.Policy, dir: config.Dir, mirrors: make(map[string]*mirror)}
+	c := &Client{shared: &shared{policy: config.Policy, dir: config.Dir, mirrors: make(map[mirrorKey]*mirror)}}
 	c.environ = sync.OnceValue(func() []string { return c.gitEnviron(config.Environ) })
 	if err := c.endOrphans(); err != nil {
 		return nil, err
@@ -83,13 +95,14 @@ func (c *Client) Environ() []string { return c.environ() }
 
 // enter waits for the mirror of an address, makes one if there is none, and holds it until leave is called.
 func (c *Client) enter(ctx context.Context, url string) (*mirror, error) {
+	key := mirrorKey{url, c.credential}
 	c.mu.Lock()
-	m := c.mirrors[url]
+	m := c.mirrors[key]
 	var evicted *mirror
 	if m == nil {
 		evicted = c.evict()
 		m = &mirror{client: c, url: url, turn: make(chan struct{}, 1)}
-		c.mirrors[url] = m
+		c.mirrors[key] = m
 	}
 	m.users++
 	c.counter++
@@ -131,7 +144,7 @@ func (c *Client) evict() *mirror {
 		}
 	}
 	if oldest != nil {
-		delete(c.mirrors, oldest.url)
+		delete(c.mirrors, mirrorKey{oldest.url, oldest.client.credential})
 	}
 	return oldest
 }

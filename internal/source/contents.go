@@ -130,7 +130,7 @@ func (k *checkout) values(ctx context.Context, dir, file, pattern string) ([]set
 // checkAll checks addresses that a file of the repository gives.
 func (k *checkout) checkAll(addresses []setting, file string) error {
 	for _, a := range addresses {
-		if err := k.policy.CheckURL(a.value); err != nil {
+		if err := k.client.policy.CheckURL(a.value); err != nil {
 			sentence, _ := fault.Public(err)
 			return fault.New(fault.Invalid, "%s of %s, %q: %s", file, k.URL, a.name, sentence)
 		}

@@ -2,10 +2,14 @@ package source
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"atelier/internal/fault"
 )
+
+// notOpened is the reason of a repository that is hidden from those who may not read it.
+const notOpened = "it does not exist, or the git credentials of the server do not open it"
 
 // reasons are the ways in which a repository cannot be read, by the words that git, ssh and curl have for them. The first that
 // fits is the reason.
@@ -30,12 +34,12 @@ var reasons = []struct {
 			"Permission denied", "returned error: 401", "returned error: 403", "Access denied", "HTTP Basic: ",
 		},
 		fault.Forbidden,
-		"it does not exist, or the git credentials of the server do not open it",
+		notOpened,
 	},
 	{
 		[]string{"does not appear to be a git repository", "epository not found", "' not found", "could not be found", "returned error: 404"},
 		fault.Forbidden,
-		"it does not exist, or the git credentials of the server do not open it",
+		notOpened,
 	},
 	{
 		[]string{"SSL certificate", "certificate verify", "server certificate verification", "unable to get local issuer"},
@@ -61,24 +65,40 @@ var reasons = []struct {
 
 // explain puts what git said about a remote repository into words for clients. It returns nil when git's words say nothing
 // about the remote side.
-func explain(subject, said string, cause error) error {
+func (c *Client) explain(subject, said string, cause error) error {
 	for _, r := range reasons {
 		for _, w := range r.words {
 			if strings.Contains(said, w) {
-				return fault.Wrap(cause, r.kind, "%s cannot be read: %s", subject, r.text)
+				text := r.text
+				if text == notOpened {
+					text = c.notOpened(said)
+				}
+				return fault.Wrap(cause, r.kind, "%s cannot be read: %s", subject, text)
 			}
 		}
 	}
 	return nil
 }
 
+// notOpened says which credentials did not open a repository, and what else would.
+func (c *Client) notOpened(said string) string {
+	switch {
+	case c.credential == (Credential{}):
+		return notOpened + "; a task gives it a service endpoint with a user name and a password as endpoint_id"
+	case strings.Contains(said, "Authentication failed"):
+		return fmt.Sprintf("the user name or the password of the service endpoint %q is wrong", c.credential.Name)
+	default:
+		return fmt.Sprintf("it does not exist, or the service endpoint %q, which is for %s, does not open it", c.credential.Name, c.credential.URL)
+	}
+}
+
 // unreadable returns err in words for clients, if git said it.
-func unreadable(url string, err error) error {
+func (c *Client) unreadable(url string, err error) error {
 	var failed *gitError
 	if !errors.As(err, &failed) {
 		return err
 	}
-	if explained := explain("the repository "+url, failed.Error(), err); explained != nil {
+	if explained := c.explain("the repository "+url, failed.Error(), err); explained != nil {
 		return explained
 	}
 	return fault.Wrap(err, fault.Unavailable, "the repository %s cannot be read; the server's log says more", url)

@@ -99,7 +99,7 @@ type command struct {
 
 // git runs a command with the client's environment.
 func (c *Client) git(ctx context.Context, cmd command) ([]byte, error) {
-	cmd.env = append(slices.Clone(c.environ()), marker+"="+c.dir)
+	cmd.env = c.commandEnviron()
 	if cmd.dir == "" {
 		cmd.dir = c.dir
 	}

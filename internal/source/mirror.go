@@ -44,11 +44,11 @@ func (c *Client) with(ctx context.Context, url string, f func(*mirror) error) er
 	defer c.leave(m)
 	err = f(m)
 	var failed *gitError
-	if errors.As(err, &failed) && explain("", failed.Error(), err) == nil {
+	if errors.As(err, &failed) && c.explain("", failed.Error(), err) == nil {
 		m.discard()
 		err = f(m)
 	}
-	return unreadable(url, err)
+	return c.unreadable(url, err)
 }
 
 // discard removes the mirror's directory; the next fetch makes another one.

@@ -104,7 +104,7 @@ func (c *Client) lookUp(ctx context.Context, url string, ref Ref) (branch, want,
 	}
 	out, err := c.git(ctx, command{args: []string{"ls-remote", "--symref", "--", url, name, name + "^{}"}})
 	if err != nil {
-		return "", "", "", unreadable(url, err)
+		return "", "", "", c.unreadable(url, err)
 	}
 	branch = ref.Branch
 	for line := range strings.Lines(string(out)) {

@@ -219,7 +219,7 @@ func TestMirrorIsOnlyACache(t *testing.T) {
 		t.Fatal(err)
 	}
 	damage := func(do func(dir string) error) {
-		if err := do(c.mirrors[r.url("app")].dir); err != nil {
+		if err := do(c.mirrors[mirrorKey{url: r.url("app")}].dir); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -236,8 +236,8 @@ func TestMirrorIsOnlyACache(t *testing.T) {
 		}
 	})
 	t.Run("used up", func(t *testing.T) {
-		c.mirrors[r.url("app")].fetches = maxFetches
-		old := c.mirrors[r.url("app")].dir
+		c.mirrors[mirrorKey{url: r.url("app")}].fetches = maxFetches
+		old := c.mirrors[mirrorKey{url: r.url("app")}].dir
 		if got, err := c.Resolve(t.Context(), r.url("app"), Ref{Tag: "light"}); err != nil || got.ID != a.first {
 			t.Error(got, err)
 		}
@@ -269,7 +269,7 @@ func TestMirrorsAreFew(t *testing.T) {
 			c.leave(m)
 		}
 	}
-	if len(c.mirrors) != maxMirrors || c.mirrors["0"] == nil || c.mirrors[fmt.Sprint(2*maxMirrors-1)] == nil {
+	if len(c.mirrors) != maxMirrors || c.mirrors[mirrorKey{url: "0"}] == nil || c.mirrors[mirrorKey{url: fmt.Sprint(2*maxMirrors - 1)}] == nil {
 		t.Errorf("%d mirrors are left", len(c.mirrors))
 	}
 }

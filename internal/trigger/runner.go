@@ -28,9 +28,9 @@ type Builds interface {
 	Start(ctx context.Context, actor build.Actor, req build.StartRequest) (build.Record, error)
 }
 
-// Sources finds out what a branch has.
+// Sources finds out what a branch has in the repository of a project's task.
 type Sources interface {
-	Resolve(ctx context.Context, url string, ref source.Ref) (source.Commit, error)
+	Resolve(ctx context.Context, project build.ProjectID, src build.Source, ref source.Ref) (source.Commit, error)
 }
 
 // Runner starts the builds of tasks whose time has come. Several may run on one database: together they start one build for each
@@ -174,7 +174,7 @@ func (r *Runner) changed(ctx context.Context, job build.Job) (bool, error) {
 	if !ok {
 		return true, nil
 	}
-	commit, err := r.Sources.Resolve(ctx, src.URL, source.Ref{Branch: src.Branch})
+	commit, err := r.Sources.Resolve(ctx, job.ProjectID, src, source.Ref{Branch: src.Branch})
 	if err != nil {
 		if text, public := fault.Public(err); public {
 			return false, fmt.Errorf("see whether the code has changed: %s", text)

@@ -49,7 +49,7 @@ type branches struct {
 	head string
 }
 
-func (b *branches) Resolve(context.Context, string, source.Ref) (source.Commit, error) {
+func (b *branches) Resolve(context.Context, build.ProjectID, build.Source, source.Ref) (source.Commit, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return source.Commit{ID: b.head, Branch: "main"}, nil

@@ -12,6 +12,8 @@ import (
 	codeartsbuild "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
+	"atelier/internal/build"
+	"atelier/internal/endpoint"
 	"atelier/internal/server"
 	"atelier/internal/server/servertest"
 )
@@ -75,6 +77,13 @@ func newWorld(t *testing.T) *world {
 	w.image = *(*must(w, w.sdk.ShowImageTemplateList)(&model.ShowImageTemplateListRequest{}).Result.ImageTemplates)[0].ImageId
 	w.official = *(*must(w, w.sdk.ListOfficialTemplate)(&model.ListOfficialTemplateRequest{}).Result.Items)[0].Uuid
 	w.file, w.template = w.makeFile("release.jks"), w.makeTemplate()
+	_, err := w.s.Endpoints().Add(t.Context(), endpoint.Endpoint{
+		ProjectID: build.ProjectID(w.s.Project), Name: "maven", Kind: endpoint.Nexus, URL: "https://maven.example.org", User: "robot", Password: "hunter22",
+		Region: servertest.Region, CreatorID: w.s.Admin.ID, CreatorName: w.s.Admin.Name,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.groups = [2]string{w.makeGroup(), w.makeGroup()}
 	return w
 }

@@ -44,7 +44,7 @@ var examples = map[string]example{
 		status: "SUCCESS", text: []string{"go version go", "[no test files]"}, outputs: []string{"service"},
 	},
 	"03-npm":   {status: "FAILURE", text: []string{"npm: command not found", "The build goes on, as the step says.", `Step "Test and build" failed with exit code 127.`}},
-	"04-maven": {status: "FAILURE", text: []string{"mvn: command not found", "without an effect in this version: settings"}},
+	"04-maven": {status: "FAILURE", text: []string{"mvn: command not found"}},
 	"06-gradle": {
 		files:  map[string]string{"gradlew": "#!/bin/sh\nmkdir -p build/libs && echo \"$@\" > build/libs/billing.jar\n"},
 		status: "SUCCESS", outputs: []string{"billing.jar"},

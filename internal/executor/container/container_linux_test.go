@@ -179,7 +179,7 @@ func testLimits(t *testing.T, engine *podmantest.Engine) {
 	if err := os.WriteFile(s.path("script"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), nil)
+	c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestRecover(t *testing.T) {
 		if err := os.WriteFile(s.path("script"), []byte("sleep 1000"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), nil)
+		c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"atelier/internal/executor"
+	"atelier/internal/plan"
 )
 
 //go:embed start.sh
@@ -35,13 +37,17 @@ type step struct {
 	id string
 }
 
-// create makes a container that is ready to start and sees the given caches.
-func (s *session) create(ctx context.Context, image, script string, caches []executor.Cache) (*step, error) {
+// create makes a container that is ready to start, and sees a script, the given caches and, unless the name is empty, a file with settings.
+func (s *session) create(ctx context.Context, image, script, settings string, caches []executor.Cache) (*step, error) {
 	mounts := []mount.Mount{{Type: mount.TypeBind, Source: script, Target: script, ReadOnly: true}}
 	for _, name := range []string{"workspace", "home", "tmp"} {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: s.path(name), Target: s.path(name)})
 	}
 	env := s.env
+	if settings != "" {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: settings, Target: settings, ReadOnly: true})
+		env = append(slices.Clone(env), plan.SettingsVariable+"="+settings)
+	}
 	for _, c := range caches {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: c.Dir, Target: c.Inside()})
 		env = c.Environ(env, c.Inside())

@@ -28,6 +28,8 @@ func Run(t *testing.T, make Maker) {
 	t.Run("files", func(t *testing.T) { t.Parallel(); testFiles(t, make) })
 	t.Run("caches", func(t *testing.T) { t.Parallel(); testCaches(t, make) })
 	t.Run("checkout", func(t *testing.T) { t.Parallel(); testCheckout(t, make) })
+	t.Run("settings", func(t *testing.T) { t.Parallel(); testSettings(t, make) })
+	t.Run("credential", func(t *testing.T) { t.Parallel(); testCredential(t, make) })
 }
 
 // bundle is one open build.

@@ -19,11 +19,15 @@ import (
 )
 
 // checkout puts a repository into the workspace. What is wrong with the repository is a result of the step, not an error.
-func (s *session) checkout(ctx context.Context, spec plan.Checkout, out io.Writer) (executor.Result, error) {
+func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
 	if err := s.takeOuter(); err != nil {
 		return executor.Result{}, fmt.Errorf("start the supervisor of the checkout: %w", err)
 	}
-	err := s.executor.source.Checkout(ctx, runner{s}, source.Checkout(spec), out)
+	git := s.executor.source
+	if credential, ok := s.open[step.EndpointID]; ok {
+		git = git.With(credential)
+	}
+	err := git.Checkout(ctx, runner{s}, source.Checkout(*step.Checkout), out)
 	if given := s.owner.giveAll(string(s.Directory)); given != nil {
 		return executor.Result{}, errors.Join(err, given)
 	}

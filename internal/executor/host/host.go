@@ -142,7 +142,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
 	s := &session{
-		executor: e, record: build.Record, dir: e.BuildDir(build.Record), caches: build.Caches, limits: limitsOf(build.Resource.Class),
+		executor: e, record: build.Record, dir: e.BuildDir(build.Record), caches: build.Caches, open: build.Credentials, limits: limitsOf(build.Resource.Class),
 	}
 	s.Directory = executor.Directory(cmp.Or(e.fixed, s.path("workspace")))
 	s.inside = s.dir

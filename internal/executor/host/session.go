@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
+	"atelier/internal/source"
 )
 
 // session is one build. It implements [executor.Session].
@@ -27,6 +29,7 @@ type session struct {
 	made     bool   // whether dir is this build's
 	env      []string
 	caches   []executor.Cache
+	open     map[string]source.Credential // of checkouts, by service endpoint
 	limits   limits
 	tree     *tree // runs the steps; nil before it was started and after it was closed
 	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
@@ -47,7 +50,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	}
 	switch {
 	case step.Checkout != nil:
-		return s.checkout(ctx, *step.Checkout, out)
+		return s.checkout(ctx, step, out)
 	case step.Script != nil:
 		return s.script(ctx, step, out)
 	default:
@@ -59,11 +62,18 @@ func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
 func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (result executor.Result, err error) {
-	if err := s.writeScript(step.Script.Command); err != nil {
+	if err := s.writeOwn(scriptFile, step.Script.Command); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
 	defer os.Remove(s.path(scriptFile))
 	shell, e, env := s.executor.shell, s.executor, s.env
+	if step.Script.Settings != "" {
+		if err := s.writeOwn(settingsFile, step.Script.Settings); err != nil {
+			return executor.Result{}, fmt.Errorf("write the settings: %w", err)
+		}
+		defer os.Remove(s.path(settingsFile))
+		env = lastOfEach(append(slices.Clone(env), plan.SettingsVariable+"="+filepath.Join(s.inside, settingsFile)))
+	}
 	for _, c := range executor.CachesOf(step, s.caches) {
 		dir, back, err := s.bring(c)
 		if err != nil {
@@ -83,19 +93,23 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 	return result, err
 }
 
-const scriptFile = "script"
+// Files beside the workspace that are there while a step runs.
+const (
+	scriptFile   = "script"
+	settingsFile = "settings.xml"
+)
 
-// writeScript makes the file of a script. Where it is to be, an earlier step may have put something else, such as a link.
-func (s *session) writeScript(command string) error {
-	if err := removeAll(s.path(scriptFile)); err != nil {
+// writeOwn makes a file for the build's user alone. Where it is to be, an earlier step may have put something else, such as a link.
+func (s *session) writeOwn(name, content string) error {
+	if err := removeAll(s.path(name)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.path(scriptFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(s.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(command)
-	return errors.Join(err, f.Close(), s.owner.give(s.path(scriptFile)))
+	_, err = f.WriteString(content)
+	return errors.Join(err, f.Close(), s.owner.give(s.path(name)))
 }
 
 // run runs a command in a tree until all that came of it is gone, and writes what they print to out. That out cannot be written to ends

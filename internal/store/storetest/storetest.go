@@ -27,6 +27,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("flows", func(t *testing.T) { t.Parallel(); testFlows(t, open) })
 	t.Run("rights", func(t *testing.T) { t.Parallel(); testRights(t, open) })
 	t.Run("keystore", func(t *testing.T) { t.Parallel(); testKeystore(t, open) })
+	t.Run("endpoints", func(t *testing.T) { t.Parallel(); testEndpoints(t, open) })
 	t.Run("templates", func(t *testing.T) { t.Parallel(); testTemplates(t, open) })
 	t.Run("scripts", func(t *testing.T) { t.Parallel(); testScripts(t, open) })
 	t.Run("reports", func(t *testing.T) { t.Parallel(); testReports(t, open) })
