@@ -5,8 +5,8 @@ export CGO_ENABLED ?= 0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/atelier-tools
-# What the tests must not skip for want of a program. Each name is installed by scripts/install-test-needs.
-NEEDS   := initdb,sshd,git-lfs,chromium,podman,bwrap,mvn
+# What the tests must not skip for want of a program. Each name but versitygw is installed by scripts/install-test-needs.
+NEEDS   := initdb,sshd,git-lfs,chromium,podman,bwrap,mvn,docker-registry,versitygw,apksigner
 
 .PHONY: help build test check bench fuzz format
 
@@ -16,9 +16,9 @@ help: ## list the targets
 build: ## bin/atelier, stripped
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/atelier ./cmd/atelier
 
-test: check ## install what the tests need, then run all of them under the race detector
+test: check $(TOOLS)/versitygw ## install what the tests need, then run all of them under the race detector
 	scripts/install-test-needs
-	ATELIER_TEST_REQUIRE=$(NEEDS) CGO_ENABLED=1 go test -race -timeout 20m ./...
+	PATH="$(TOOLS):$$PATH" ATELIER_TEST_REQUIRE=$(NEEDS) CGO_ENABLED=1 go test -race -timeout 20m ./...
 
 check: $(TOOLS)/golangci-lint ## formatting, vet and linters
 	$(TOOLS)/golangci-lint fmt --diff
@@ -33,6 +33,10 @@ bench: ## the performance bars, as ratios (docs/performance.md)
 
 fuzz: ## every fuzz target for 20 seconds
 	scripts/fuzz 20s
+
+# The S3 server of the tests. It is no part of the tools' module, since the libraries of both would have to agree.
+$(TOOLS)/versitygw: Makefile
+	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 $(TOOLS)/golangci-lint: tools/go.mod
 	mkdir -p $(TOOLS)

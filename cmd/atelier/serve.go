@@ -53,6 +53,7 @@ type serverFlags struct {
 	TenantBuilds     int      `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
 	containerFlags   `embed:""`
+	objectFlags      `embed:""`
 	noticeFlags      `embed:""`
 	PollRepositories time.Duration `help:"Time between looks at the repositories of tasks that are built when code changes; 0 for never." default:"0s"`
 	isolationFlags   `embed:""`
@@ -116,9 +117,13 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	}
 	containers, wrong := f.containerFlags.config()
 	errs = append(errs, wrong...)
+	images, wrong := f.builder()
+	errs = append(errs, wrong...)
+	store, wrong := f.objectFlags.config()
+	errs = append(errs, wrong...)
 	mail, networks, wrong := f.noticeFlags.config()
 	errs = append(errs, wrong...)
-	isolation, wrong := f.isolationFlags.config(string(file), f.SMTPPasswordFile)
+	isolation, wrong := f.isolationFlags.config(string(file), f.SMTPPasswordFile, f.RegistryConfig, f.ObjectStoreCredentials)
 	if errs = append(errs, wrong...); len(errs) > 0 {
 		return server.Config{}, errors.Join(errs...)
 	}
@@ -127,7 +132,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
 		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
-		Containers: containers, Isolation: isolation,
+		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),

@@ -23,6 +23,7 @@ type Progress struct {
 	Begin   *Begin      // the build goes from Scheduled to Running
 	Steps   []Step      // as they now stand
 	Reports []Report    // of steps that are over; one that is known already stays as it is
+	Outputs []Output    // that are in their places; one at the same place replaces the one before
 	Flow    []FlowJob   // with Begin: the build is a flow of these, none of which has begun
 	End     *End        // the build reaches a final state
 }

@@ -91,6 +91,8 @@ type Store interface {
 	CountResults(ctx context.Context, id JobID, from, to time.Time) (finished, succeeded int, err error)
 	// Reports returns the reports of a build and of its children, in the order in which they came.
 	Reports(ctx context.Context, id RecordID) ([]Report, error)
+	// Outputs returns what a build and its children have put elsewhere, in the order of their places.
+	Outputs(ctx context.Context, id RecordID) ([]Output, error)
 
 	// LastSuccess returns the newest build of a repository that succeeded, of the jobs that a user may view; a fault.NotFound error when there
 	// is none.

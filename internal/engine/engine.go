@@ -2,7 +2,7 @@
 // step, and reports every transition before anyone is told of it.
 //
 // The parts, one file each: dispatch.go takes builds; run.go takes one from its lease to its end, with prepare.go, which makes its
-// plan, and endpoint.go, which finds what opens repositories; steps.go, which runs its steps, with artifact.go for those that the service does itself, cache.go, which keeps what they have
+// plan, and endpoint.go, which finds what opens repositories; steps.go, which runs its steps, with artifact.go, image.go and object.go for those that the service does itself, cache.go, which keeps what they have
 // downloaded, and report.go for what tests leave; flow.go, which follows the
 // children of a flow; and end.go, which decides how it ends. lease.go keeps leases alive, lost.go ends the builds that were lost,
 // and wait.go tells the builds that wait what they wait for.
@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"runtime"
 	"sync"
 	"time"
@@ -93,6 +94,21 @@ type Artifacts interface {
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }
 
+// Images builds images and pushes them to registries.
+type Images interface {
+	// Recover ends and removes what an earlier life left behind. It is called once, before the first build.
+	Recover(ctx context.Context) error
+	// Build does what a step wants with the files of a workspace. Errors that a user can do something about are faults.
+	Build(ctx context.Context, files executor.Files, want executor.ImageBuild, out io.Writer) error
+}
+
+// Objects is a store of objects, in buckets, outside of the service.
+type Objects interface {
+	// Put makes an object, or replaces one; until all of content is there, nothing has changed. Errors that a user can do something about
+	// are faults.
+	Put(ctx context.Context, bucket, key string, headers http.Header, content io.Reader, size int64) error
+}
+
 // Files are the small files that the users of a tenant keep for builds.
 type Files interface {
 	// ContentNamed returns a file that the actor may use, and what is in it. Errors that a user can do something about are faults.
@@ -108,6 +124,8 @@ type Parts struct {
 	Artifacts Artifacts
 	Files     Files     // nil where there are none
 	Endpoints Endpoints // nil where there are none: then repositories are opened by what the server has
+	Images    Images    // nil where none are built
+	Objects   Objects   // nil where there are none
 	Caches    Caches    // nil for none
 	Sealer    build.Sealer
 	Logs      *logs.Store
@@ -203,6 +221,11 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	if e.Caches != nil {
 		if err := e.Caches.Recover(); err != nil {
+			return err
+		}
+	}
+	if e.Images != nil {
+		if err := e.Images.Recover(ctx); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,8 @@ func (r *run) withSettings(step plan.Step) (plan.Step, error) {
 		return step, err
 	}
 	script := *step.Script // the plan's has no passwords
-	script.Settings, script.Command = settings, useSettings+script.Command
+	script.Private = []plan.PrivateFile{{Variable: plan.SettingsVariable, Content: settings}}
+	script.Command = useSettings + script.Command
 	step.Script = &script
 	return step, nil
 }

@@ -81,6 +81,9 @@ func (r *run) prepare() error {
 	if err := r.openCheckouts(p.plan.Steps, p); err != nil {
 		return err
 	}
+	if err := r.openManifests(p.plan.Steps, p); err != nil {
+		return err
+	}
 	if err := r.openDependencies(p.plan.Steps, p); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -155,6 +156,16 @@ func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (execu
 		err = r.download(session, *step.Download, out)
 	case step.Fetch != nil:
 		err = r.fetch(session, *step.Fetch, out)
+	case step.Build != nil:
+		err = r.buildImage(session, *step.Build, out)
+	case step.Store != nil:
+		err = r.uploadObjects(session, *step.Store, out)
+	case step.Manifest != nil:
+		return r.checkoutManifest(session, step, out)
+	case step.Sign != nil:
+		if step.Script, err = r.signing(session, *step.Sign); err == nil {
+			return session.Run(r.ctx, step, out)
+		}
 	default:
 		if step, err = r.withSettings(step); err != nil {
 			return executor.Result{}, err
@@ -177,7 +188,7 @@ func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (execu
 // failureOf says in words how a step failed.
 func failureOf(name string, result executor.Result) string {
 	if result.Reason != "" {
-		return fmt.Sprintf("Step %q failed: %s", name, result.Reason)
+		return fmt.Sprintf("Step %q failed: %s.", name, strings.TrimSuffix(result.Reason, "."))
 	}
 	return fmt.Sprintf("Step %q failed with exit code %d.", name, result.ExitCode)
 }

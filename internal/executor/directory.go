@@ -25,8 +25,12 @@ type Files interface {
 	// to directories. An error of found ends the walk and is returned, and so is the cause of ctx.
 	Walk(ctx context.Context, found func(file string) error) error
 
+	// Pack writes a directory as a tar archive, with modes and links, and with names seen from the directory. Files that leaveOut names
+	// are not in it, nor are those in directories that it names with all that is below. Owners and what is neither a file, a directory
+	// nor a link are left out too. Errors of leaveOut and of out are returned, and so is the cause of ctx.
+	Pack(ctx context.Context, dir string, leaveOut func(name string) (this, below bool, err error), out io.Writer) error
 	// ReadFile opens a file.
-	ReadFile(file string) (io.ReadCloser, error)
+	ReadFile(file string) (fs.File, error)
 
 	// WriteFile makes a file, or replaces one, with the directories that lead to it. The file is there when all of content is in
 	// it; an error of content is returned as it is, and then nothing has changed.
@@ -104,7 +108,7 @@ func isFile(root *os.Root, link string) bool {
 }
 
 // ReadFile implements [Files].
-func (d Directory) ReadFile(file string) (io.ReadCloser, error) {
+func (d Directory) ReadFile(file string) (fs.File, error) {
 	root, err := d.open()
 	if err != nil {
 		return nil, err

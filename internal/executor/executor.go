@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"time"
 
 	"atelier/internal/plan"
@@ -71,3 +72,6 @@ var ErrLost = errors.New("the executor was lost")
 
 // Grace is how long the processes of a step have to end by themselves when the step is stopped.
 const Grace = 10 * time.Second
+
+// PrivateName is the name of a step's private file, by its place among them, in the directory of the build.
+func PrivateName(i int) string { return "private" + strconv.Itoa(i) }

@@ -23,14 +23,15 @@ type outputInfoRequest struct {
 	BuildNo buildNo `path:"build_no"`
 }
 
-// outputInfoAnswer has null in place of what is empty. The key of a package is its name.
+// outputInfoAnswer has null in place of what is empty. The key of a package is its name, that of an image its address.
 type outputInfoAnswer struct {
 	PackageInfo  *outputInfo           `json:"package_info"` // the first
 	PackageInfos map[string]outputInfo `json:"package_infos" doc:",null"`
 	ImageInfos   map[string]outputInfo `json:"image_infos" doc:",null"`
 }
 
-// outputInfo is a file that a build has uploaded. Its uri is the path of its download.
+// outputInfo is a file that a build has uploaded, or an image that it has pushed. Its uri is the path of its download, or the address of
+// the image by its digest.
 type outputInfo struct {
 	ProjectID        build.ProjectID `json:"project_id"`
 	Name             string          `json:"name"`
@@ -64,6 +65,17 @@ func (a *API) showOutputInfo(c call, in outputInfoRequest) (*envelope[outputInfo
 			key = f.Version + "/" + f.Name
 		}
 		answer.PackageInfos[key] = info
+	}
+	outputs, err := a.Builds.Outputs(c.ctx(), record.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, output := range outputs {
+		if output.Kind == build.ImageOutput {
+			setOutput(&answer.ImageInfos, output.Reference, imageInfo(record, output))
+		} else {
+			setOutput(&answer.PackageInfos, output.Reference, objectInfo(record, output))
+		}
 	}
 	return wrap(answer), nil
 }
@@ -99,4 +111,27 @@ func (f artifactFile) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
 	h.Set("ETag", `"`+f.SHA256+`"`)
 	http.ServeContent(w, r, "", f.CreatedAt, f)
+}
+
+func setOutput(infos *map[string]outputInfo, key string, info outputInfo) {
+	if *infos == nil {
+		*infos = make(map[string]outputInfo)
+	}
+	(*infos)[key] = info
+}
+
+// imageInfo tells of an image. A tag stands behind the last colon of its address.
+func imageInfo(record build.Record, image build.Output) outputInfo {
+	colon := strings.LastIndex(image.Reference, ":")
+	return outputInfo{
+		ProjectID: record.ProjectID, Name: image.Reference[:colon], Version: image.Reference[colon+1:], PackageType: "image",
+		URI: image.Reference[:colon] + "@" + image.Digest, Type: "image", DailyBuildNumber: record.DailyNumber,
+	}
+}
+
+// objectInfo tells of a file in an object store.
+func objectInfo(record build.Record, object build.Output) outputInfo {
+	return outputInfo{
+		ProjectID: record.ProjectID, Name: path.Base(object.Reference), PackageType: "obs", URI: object.Reference, Type: "obs", DailyBuildNumber: record.DailyNumber,
+	}
 }

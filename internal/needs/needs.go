@@ -2,12 +2,14 @@
 package needs
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Required is the environment variable in which `make test` lists the programs for want of which no test may be skipped.
@@ -30,4 +32,34 @@ func Program(t testing.TB, name string, places ...string) string {
 	}
 	t.Skipf("%s is not installed; `make test` installs it", name)
 	return ""
+}
+
+// FreeAddress returns an address of this machine that nobody listens on.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// Listener waits until a program listens on an address, which is no event that could be awaited.
+func Listener(t testing.TB, address string) {
+	t.Helper()
+	var dialer net.Dialer
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := dialer.DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody listens on %s: %v", address, err)
+		}
+	}
 }

@@ -82,3 +82,17 @@ func HasVariable(pid int, variable string) bool {
 	}
 	return false
 }
+
+// InGroup reports whether a process is in a control group whose path begins so.
+func InGroup(pid int, path string) bool {
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(groups) {
+		if parts := bytes.SplitN(line, []byte(":"), 3); len(parts) == 3 && bytes.HasPrefix(parts[2], []byte(path)) {
+			return true
+		}
+	}
+	return false
+}

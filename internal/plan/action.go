@@ -31,10 +31,7 @@ func planActions(in Input) (Plan, error) {
 		case !ok:
 			problem(".module_id", "found "+shown(step.ModuleID)+", which this version does not know")
 			continue
-		case act.later:
-			problem("", act.notYet())
-			continue
-		case act.keyword == "checkout":
+		case act.keyword == "checkout", act.keyword == "manifest_checkout":
 			problem("", "a task downloads its repository by itself; name another one in a build file")
 			continue
 		}
@@ -62,6 +59,12 @@ func planActions(in Input) (Plan, error) {
 				problem(".properties.command", why)
 			}
 		default:
+			if act.plain {
+				given := s.settings(act, step, problem)
+				given.require(act)
+				s.plain(act, given, in.Job, &planned)
+				break
+			}
 			planned.Script = s.scriptAction(step, problem)
 			planned.Script.Tests = s.testsAction(act.keyword, step, problem)
 			if act.keyword == "maven" {

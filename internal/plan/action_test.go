@@ -106,7 +106,7 @@ func TestActionProblems(t *testing.T) {
 	in.Params = []plan.Param{{Name: "loop", Value: "${loop}"}}
 	in.Job.Steps = []build.ActionStep{
 		{ModuleID: "unknown", Name: "a"},
-		{ModuleID: "build_image", Name: "b", Properties: map[string]any{"organization": "o"}},
+		{ModuleID: "build_image", Name: "b", Properties: map[string]any{"imageName": "Not OK", "imageTag": "-", "contextPath": "../up", "dockerfilePath": "/D", "setMetaData": "maybe", "regions": 1}},
 		{ModuleID: "sh", Name: "c"},
 		{ModuleID: "sh", Name: "d", Properties: map[string]any{"command": 1}},
 		{ModuleID: "checkout", Name: "e"},
@@ -123,7 +123,13 @@ func TestActionProblems(t *testing.T) {
 	}
 	want := `parameters: the value of "loop" refers to itself, or through more than 10 others: loop → loop
 steps[0].module_id: found "unknown", which this version does not know
-steps[1]: this version cannot run build_image steps yet; an sh step can do the same with the tools of the machine
+steps[1].properties.regions: must be a list of texts, found "1"
+steps[1].properties.setMetaData: must be true or false, found "maybe"
+steps[1].properties.organization: is missing
+steps[1].properties.contextPath: must be a directory below the workspace, found "../up"
+steps[1].properties.dockerfilePath: must be a file below the context, found "/D"
+steps[1].properties.imageName: must have lower case letters, digits and . _ - / between them, found "Not OK"
+steps[1].properties.imageTag: must have at most 128 letters, digits and . _ - and begin with none of . and -, found "-"
 steps[2].properties.command: is missing
 steps[3]: properties.command: must be a text, found "1"
 steps[4]: a task downloads its repository by itself; name another one in a build file

@@ -123,8 +123,11 @@ func convertStep(s build.ActionStep, problem func(key, message string)) (*yaml.N
 		inputs = given("url", literal.downloadAction(s, note).URL)
 	case act.keyword == "download_file":
 		inputs = given("name", literal.fetchAction(s, note).Name)
-	case act.later:
-		note("", "this version cannot convert "+act.keyword+" steps")
+	case act.plain:
+		given := literal.settings(act, s, note)
+		given.require(act)
+		literal.plain(act, given, build.Config{Name: "any"}, &Step{})
+		inputs = given.converted(act)
 	default:
 		for _, in := range act.inputs {
 			if in.required && in.name != command.name { // versions of tools

@@ -107,7 +107,7 @@ func TestConvertProblems(t *testing.T) {
 	}})
 	want := `steps[0].module_id: found "unknown", which this version does not know
 steps[1].properties.command: is missing
-steps[2]: this version cannot convert build_image steps
+steps[2].properties.organization: is missing
 steps[3].properties.gradle: is missing; a build file must name it
 steps[3].properties.jdk: is missing; a build file must name it`
 	if err == nil || err.Error() != want {

@@ -129,6 +129,18 @@ func outcome(p plan.Plan, err error) string {
 		if s.Upload != nil {
 			fmt.Fprintf(&b, "  %+v\n", *s.Upload)
 		}
+		if s.Build != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Build)
+		}
+		if s.Manifest != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Manifest)
+		}
+		if s.Sign != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Sign)
+		}
+		if s.Store != nil {
+			fmt.Fprintf(&b, "  %+v\n", *s.Store)
+		}
 		if s.Download != nil {
 			fmt.Fprintf(&b, "  %+v\n", *s.Download)
 		}

@@ -36,10 +36,14 @@ type Step struct {
 	EndpointID string   // of the service endpoint that opens the repository of a checkout; empty for what the server has
 
 	Checkout *Checkout
+	Manifest *ManifestCheckout
 	Script   *Script
 	Upload   *Upload
 	Download *Download
 	Fetch    *Fetch
+	Sign     *APKSigning
+	Build    *ImageBuild
+	Store    *ObjectUpload
 }
 
 // Checkout puts a repository into the workspace.
@@ -61,7 +65,12 @@ type Script struct {
 
 	Repositories []Repository // for Maven's settings, which the commands are to use; none for Maven's own
 
-	// Settings is the content of Maven's settings file, empty in a plan. It holds passwords: the executor keeps it in a file outside of
-	// the workspace, which the variable [SettingsVariable] leads to, for as long as the script runs.
-	Settings string
+	Private []PrivateFile // none in a plan
+}
+
+// PrivateFile holds what only the commands of one step may see, such as passwords. The executor keeps it outside of the workspace for as
+// long as the script runs.
+type PrivateFile struct {
+	Variable string // of the commands' environment, which leads to the file
+	Content  string
 }

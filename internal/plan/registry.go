@@ -23,7 +23,7 @@ type action struct {
 	inputs  []input
 	others  bool // takes inputs that are described nowhere
 	nested  bool // no step: a map among the inputs of one
-	later   bool // steps of it are understood, but cannot be run by this version
+	plain   bool // properties of tasks are its inputs, under the names of [input.property]
 
 	caches     []string // the tools whose caches steps of it use
 	cacheAsked bool     // they do so only when they say so
@@ -36,6 +36,7 @@ type input struct {
 	required bool
 	fields   []input // of a mapping
 	idle     bool    // understood and checked, but without an effect in this version
+	vendors  string  // name of the property in the vendor's tasks, where it is not the name in camelCase
 }
 
 type inputKind int
@@ -73,13 +74,13 @@ var actions = []action{
 		{name: "lfs", kind: flag},
 		{name: "endpoint_id"},
 	}},
-	{keyword: "manifest_checkout", later: true, stages: []string{stagePrepare}, inputs: []input{
+	{keyword: "manifest_checkout", plain: true, stages: []string{stagePrepare}, inputs: []input{
 		{name: "manifest_url", required: true},
 		{name: "manifest_branch"},
 		{name: "manifest_file"},
 		{name: "path"},
-		{name: "repo_url"},
-		{name: "repo_branch"},
+		{name: "repo_url", idle: true}, // the service reads manifests by itself
+		{name: "repo_branch", idle: true},
 		{name: "lfs", kind: flag},
 		{name: "username"},
 		{name: "password"},
@@ -117,7 +118,7 @@ var actions = []action{
 	}},
 	{keyword: "gradle", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, unitTest, gradle, jdk}},
 	{keyword: "android", caches: []string{"gradle"}, inputs: []input{command, cacheSwitch, unitTest, gradle, jdk, {name: "ndk", required: true, idle: true}}},
-	{keyword: "android_sign", later: true, inputs: []input{
+	{keyword: "android_sign", plain: true, inputs: []input{
 		{name: "file_path", required: true},
 		{name: "keystore_file", required: true},
 		{name: "keystore_password"},
@@ -126,7 +127,7 @@ var actions = []action{
 		{name: "apksigner_commond", required: true}, // spelled so by the vendor
 	}},
 	{keyword: "swr", module: "20028", inputs: script},
-	{keyword: "build_image", module: "20004", later: true, inputs: []input{
+	{keyword: "build_image", module: "20004", plain: true, inputs: []input{
 		{name: "organization", required: true},
 		{name: "image_name"},
 		{name: "image_tag"},
@@ -139,19 +140,14 @@ var actions = []action{
 	{keyword: "upload_artifact", module: "20018", inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
 	{keyword: "download_artifact", inputs: []input{{name: "url", required: true}}},
 	{keyword: "download_file", module: "20061", inputs: []input{{name: "name", required: true}}},
-	{keyword: "upload_obs", module: "20057", later: true, inputs: []input{
-		{name: "artifact_path"},
-		{name: "bucket_name", required: true},
-		{name: "obs_directory"},
+	{keyword: "upload_obs", module: "20057", plain: true, inputs: []input{
+		{name: "artifact_path", vendors: "artifactSourcePath"},
+		{name: "bucket_name", required: true, vendors: "backetName"}, // spelled so by the vendor
+		{name: "obs_directory", vendors: "objectKey"},
 		{name: "artifact_dest_name"},
 		{name: "upload_directory", kind: flag},
-		{name: "headers", kind: mapping},
+		{name: "headers", kind: mapping, vendors: "obsHeaders"},
 	}},
-}
-
-// notYet is what the user reads about a step that only a later version can run.
-func (a action) notYet() string {
-	return "this version cannot run " + a.keyword + " steps yet; an sh step can do the same with the tools of the machine"
 }
 
 // input returns the description of an input; false when the action has none of that name.
@@ -229,6 +225,9 @@ func (Steps) CheckStep(step build.ActionStep) error {
 	case "download_file":
 		texts = append(texts, "name")
 	default:
+		if act.plain {
+			return checkPlain(act, step)
+		}
 		if step.Properties["deal"] != nil {
 			texts = append(texts, "deal", "file", "coverageReportPath")
 		}
@@ -242,6 +241,20 @@ func (Steps) CheckStep(step build.ActionStep) error {
 		}
 	}
 	return nil
+}
+
+// checkPlain checks the types of a step's properties that are inputs.
+func checkPlain(act action, step build.ActionStep) (err error) {
+	first := func(key, message string) {
+		if err == nil {
+			err = fault.New(fault.Invalid, "%s", strings.TrimPrefix(strings.TrimPrefix(key+": "+message, ": "), "."))
+		}
+	}
+	if _, _, err := textProperty(step, "image"); err != nil {
+		return err
+	}
+	(&scope{}).settings(act, step, first)
+	return err
 }
 
 // textProperty returns a property that is a text, and whether it is there.

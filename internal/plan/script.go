@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -99,6 +100,34 @@ func (s Step) task(text func(string) *yaml.Node) *yaml.Node {
 		add("url", s.Download.URL)
 	case s.Fetch != nil:
 		add("name", s.Fetch.Name)
+	case s.Build != nil:
+		b := s.Build
+		add("organization", b.Organization)
+		add("image_name", b.Name)
+		add("image_tag", b.Tag)
+		add("context_path", b.Context)
+		add("dockerfile_path", b.Dockerfile)
+		add("regions", strings.Join(b.Regions, ", "))
+	}
+	if m := s.Manifest; m != nil { // without the password
+		add("manifest_url", m.URL)
+		add("manifest_branch", m.Branch)
+		add("manifest_file", m.File)
+		add("path", m.Path)
+		pairs = append(pairs, "lfs", boolNode(m.LFS))
+	}
+	if s.Sign != nil { // without the passwords
+		add("file_path", s.Sign.Pattern)
+		add("keystore_file", s.Sign.Keystore)
+		add("alias", s.Sign.Alias)
+		add("apksigner_commond", s.Sign.Arguments)
+	}
+	if s.Store != nil {
+		add("artifact_path", s.Store.Pattern)
+		add("bucket_name", s.Store.Bucket)
+		add("obs_directory", s.Store.Directory)
+		add("artifact_dest_name", s.Store.Name)
+		pairs = append(pairs, "upload_directory", boolNode(s.Store.Tree))
 	}
 	if s.IgnoreFail {
 		pairs = append(pairs, ignoreFail, boolNode(true))

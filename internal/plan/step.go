@@ -43,7 +43,7 @@ func (r *reader) steps(steps entry) {
 	case count > build.MaxSteps:
 		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
 	}
-	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil })
+	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil || s.Manifest != nil })
 	if !downloads && r.in.Source.URL != "" {
 		r.plan.Steps = slices.Insert(r.plan.Steps, 0, r.in.ownCheckout())
 	}
@@ -111,10 +111,6 @@ func (r *reader) keyword(stage string, e entry) {
 	if len(r.problems) > before {
 		return
 	}
-	if act.later {
-		r.report(e.at, e.path, "%s", act.notYet())
-		return
-	}
 	step.IgnoreFail = values[ignoreFail].text == "true"
 	step.Caches = act.cachesOf(values[cacheSwitch.name].text)
 	switch act.keyword {
@@ -131,6 +127,10 @@ func (r *reader) keyword(stage string, e entry) {
 		r.docker(values["command"])
 		step.Script = &Script{Command: values["command"].text}
 	default:
+		if act.plain {
+			r.scope.plain(act, r.settings(inputs, values), r.in.Job, &step)
+			break
+		}
 		step.Script = &Script{Command: values["command"].text, Tests: r.tests(act.keyword, values[unitTest.name])}
 		if act.keyword == "maven" {
 			step.Script.Repositories = r.repositories(values[mavenSettings.name])
@@ -196,11 +196,12 @@ func (r *reader) image(e entry, step *Step) {
 type value struct {
 	entry
 	text   string
+	pairs  []Param          // of a map with any keys
 	fields map[string]value // of a map whose keys are known
 	list   []value          // of a list
 }
 
-// inputs reads the inputs of a step. Maps whose keys are not known are only checked: no step of this version makes use of one.
+// inputs reads the inputs of a step.
 func (r *reader) inputs(act action, inputs entry) map[string]value {
 	values := make(map[string]value)
 	for _, e := range r.mapping(inputs.value, inputs.path, "a map") {
@@ -219,8 +220,8 @@ func (r *reader) inputs(act action, inputs entry) map[string]value {
 		case in.kind == texts:
 			values[e.key] = value{entry: e, list: r.texts(e)}
 		default:
-			if text, ok := r.input(in, act, e); ok {
-				values[e.key] = value{entry: e, text: text}
+			if v, ok := r.input(in, act, e); ok {
+				values[e.key] = v
 			}
 		}
 	}
@@ -245,33 +246,49 @@ func (r *reader) texts(e entry) (list []value) {
 }
 
 // input reads one input.
-func (r *reader) input(in input, act action, e entry) (string, bool) {
+func (r *reader) input(in input, act action, e entry) (value, bool) {
+	v := value{entry: e}
 	switch {
 	case in.kind == mapping:
-		r.mapping(e.value, e.path, "a map")
-		return "", true
+		v.pairs = r.pairs(e)
+		return v, true
 	case act.others && in.name != command.name && in.name != ignoreFail:
-		return "", true // nothing is known of it
+		return v, true // nothing is known of it
 	case in.name == command.name:
 		raw, ok := r.scalar(e.value, e.path)
-		return r.scope.expand(raw), ok // what stays is the shell's
+		v.text = r.scope.expand(raw) // what stays is the shell's
+		return v, ok
 	}
-	s, ok := r.expanded(e)
-	if !ok || s == "" {
-		return s, ok
+	text, ok := r.expanded(e)
+	v.text = text
+	if !ok || text == "" {
+		return v, ok
 	}
 	switch in.kind {
 	case flag:
-		if lower := strings.ToLower(s); in.name != ignoreFail && lower != "true" && lower != "false" {
-			r.report(e.value, e.path, "must be true or false, found %s", shown(s))
-			return "", false
+		v.text = strings.ToLower(text)
+		if in.name != ignoreFail && v.text != "true" && v.text != "false" {
+			r.report(e.value, e.path, "must be true or false, found %s", shown(text))
+			return v, false
 		}
-		return strings.ToLower(s), true
 	case number:
-		if n, err := strconv.Atoi(s); err != nil || n < 1 || n > 1_000_000 {
-			r.report(e.value, e.path, "must be a whole number of 1 or more, found %s", shown(s))
-			return "", false
+		if n, err := strconv.Atoi(text); err != nil || n < 1 || n > 1_000_000 {
+			r.report(e.value, e.path, "must be a whole number of 1 or more, found %s", shown(text))
+			return v, false
 		}
 	}
-	return s, true
+	return v, true
+}
+
+// pairs reads a map of texts.
+func (r *reader) pairs(e entry) (pairs []Param) {
+	if isNull(r.follow(e.value)) {
+		return nil
+	}
+	for _, pair := range r.mapping(e.value, e.path, "a map") {
+		if text, ok := r.expanded(pair); ok {
+			pairs = append(pairs, Param{Name: pair.key, Value: text})
+		}
+	}
+	return pairs
 }

@@ -37,6 +37,7 @@ import (
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
 	"atelier/internal/notice"
+	"atelier/internal/objects"
 	"atelier/internal/plan"
 	"atelier/internal/purge"
 	"atelier/internal/secret"
@@ -59,26 +60,28 @@ type Config struct {
 	TLSKey        string
 	TLSSelfSigned bool // make a certificate in DataDir
 
-	FileRepositories []string           // directories below which file:// repositories may be built
-	Slots            int                // builds at a time; 0 for the engine's default
-	Classes          []string           // of builds that this server runs; all when empty
-	Limits           build.Limits       // on builds at a time, over all servers
-	Containers       *container.Config  // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
-	Isolation        host.Isolation     // of steps on this machine, without what this package knows to be private
-	QueueTimeout     time.Duration      // of a build that waits for an executor
-	BuildTimeout     time.Duration      // of a task that has none
-	MaxBuildTimeout  time.Duration      // that a task may ask for
-	LogLimit         int64              // of one build, in bytes; 0 for none
-	CacheLimit       int64              // of all caches together, in bytes; 0 for no caches
-	Mail             *notice.MailServer // for notices; nil when there is none
-	NoticeNetworks   []netip.Prefix     // private ones that notices may be sent to
-	AccessLog        bool               // a line in the server's log for every request
-	Rate             int                // requests that a user may make in a second; 0 for no limit
-	MissingIs422     bool               // answer 422, not 404, about tasks, builds and templates that do not exist
-	PollRepositories time.Duration      // between looks at the repositories of tasks that are built when code changes; 0 for never
-	NoticePauses     []time.Duration    // before the second and the third try; default 10 s and a minute
-	Zone             *time.Location     // of daily numbers and of times without a zone
-	Drain            time.Duration      // how long running builds may go on when the server is stopped
+	FileRepositories []string                 // directories below which file:// repositories may be built
+	Slots            int                      // builds at a time; 0 for the engine's default
+	Classes          []string                 // of builds that this server runs; all when empty
+	Limits           build.Limits             // on builds at a time, over all servers
+	Containers       *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
+	Images           *container.BuilderConfig // how images are built and pushed, without Dir and Region; nil when they are not
+	Objects          *objects.Store           // that upload_obs steps put files into; nil when there is none
+	Isolation        host.Isolation           // of steps on this machine, without what this package knows to be private
+	QueueTimeout     time.Duration            // of a build that waits for an executor
+	BuildTimeout     time.Duration            // of a task that has none
+	MaxBuildTimeout  time.Duration            // that a task may ask for
+	LogLimit         int64                    // of one build, in bytes; 0 for none
+	CacheLimit       int64                    // of all caches together, in bytes; 0 for no caches
+	Mail             *notice.MailServer       // for notices; nil when there is none
+	NoticeNetworks   []netip.Prefix           // private ones that notices may be sent to
+	AccessLog        bool                     // a line in the server's log for every request
+	Rate             int                      // requests that a user may make in a second; 0 for no limit
+	MissingIs422     bool                     // answer 422, not 404, about tasks, builds and templates that do not exist
+	PollRepositories time.Duration            // between looks at the repositories of tasks that are built when code changes; 0 for never
+	NoticePauses     []time.Duration          // before the second and the third try; default 10 s and a minute
+	Zone             *time.Location           // of daily numbers and of times without a zone
+	Drain            time.Duration            // how long running builds may go on when the server is stopped
 
 	Log *slog.Logger
 }
@@ -99,6 +102,7 @@ type Server struct {
 	poller  *hook.Poller // nil when nobody is to look
 	purger  *purge.Purger
 	runner  runner
+	images  *container.Builder // nil when no images are built
 	http    *http.Server
 	listen  net.Listener
 	scheme  string
@@ -164,9 +168,17 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
+	images, err := s.openImages(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	open := endpoints{parts.Endpoints, git}
+	var store engine.Objects // not one that is nil inside
+	if c.Objects != nil {
+		store = c.Objects
+	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Log)
@@ -196,7 +208,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate, MissingIs422: c.MissingIs422,
-			Images: images(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
+			Images: catalogue(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
@@ -207,15 +219,15 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// images are those that build steps can ask for by name: the installation's catalogue.
-func images(c Config) []httpapi.Image {
-	catalogue := container.DefaultCatalogue()
+// catalogue are the images that build steps can ask for by name.
+func catalogue(c Config) []httpapi.Image {
+	all := container.DefaultCatalogue()
 	if c.Containers != nil && c.Containers.Images != nil {
-		catalogue = c.Containers.Images
+		all = c.Containers.Images
 	}
 	var out []httpapi.Image
-	for _, name := range slices.Sorted(maps.Keys(catalogue.Images)) {
-		out = append(out, httpapi.Image{Name: name, Address: catalogue.Images[name]})
+	for _, name := range slices.Sorted(maps.Keys(all.Images)) {
+		out = append(out, httpapi.Image{Name: name, Address: all.Images[name]})
 	}
 	return out
 }
@@ -232,6 +244,20 @@ func openCaches(c Config) (engine.Caches, error) {
 		return nil, nil
 	}
 	return cache.Open(CacheDir(c.DataDir), c.CacheLimit)
+}
+
+// openImages connects what builds images to its engine, where images are built.
+func (s *Server) openImages(ctx context.Context, c Config) (engine.Images, error) {
+	if c.Images == nil {
+		return nil, nil
+	}
+	config := *c.Images
+	config.Dir, config.Region = c.DataDir, c.Region
+	var err error
+	if s.images, err = container.NewBuilder(ctx, config); err != nil {
+		return nil, fmt.Errorf("--image-registries: %w", err)
+	}
+	return s.images, nil
 }
 
 // newRunner makes the executor that the configuration asks for.
@@ -403,6 +429,9 @@ func (s *Server) closeStores() error {
 	var errs []error
 	if s.runner != nil {
 		errs = append(errs, s.runner.Close())
+	}
+	if s.images != nil {
+		errs = append(errs, s.images.Close())
 	}
 	if s.files != nil {
 		errs = append(errs, s.files.Close())

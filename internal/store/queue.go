@@ -156,7 +156,7 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 				return err
 			}
 		}
-		if len(p.Steps)+len(p.Reports) > 0 && p.Source == nil && p.Begin == nil && p.End == nil {
+		if len(p.Steps)+len(p.Reports)+len(p.Outputs) > 0 && p.Source == nil && p.Begin == nil && p.End == nil {
 			// Nothing above has checked the fence, and nothing below will.
 			if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
 				string(id), fence)); err != nil {
@@ -165,6 +165,11 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 		}
 		for _, step := range p.Steps {
 			if err := saveStep(ctx, t, step); err != nil {
+				return err
+			}
+		}
+		for _, output := range p.Outputs {
+			if err := saveOutput(ctx, t, id, output); err != nil {
 				return err
 			}
 		}

@@ -149,8 +149,8 @@ func testShell(t *testing.T, engine *podmantest.Engine) {
 			polite := from(image)
 			polite.Script = &plan.Script{Command: "trap 'sleep 0.05; echo bye; exit 0' TERM; (trap 'sleep 0.1; echo bye; exit 0' TERM; touch in; while :; do sleep 0.01; done) & " +
 				"until [ -e in ]; do sleep 0.01; done; echo ready; while :; do sleep 0.01; done"}
-			if _, err := s.Run(ctx, polite, out); !errors.Is(err, reason) || strings.Count(out.String(), "bye\n") != 2 {
-				t.Errorf("%v, %s", err, out)
+			if _, err := s.Run(ctx, polite, out); !errors.Is(err, reason) || strings.Count(out.all.String(), "bye\n") != 2 {
+				t.Errorf("%v, %s", err, &out.all)
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func testLimits(t *testing.T, engine *podmantest.Engine) {
 	if err := os.WriteFile(s.path("script"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), "", nil)
+	c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,14 +295,14 @@ func testRemoved(t *testing.T, engine *podmantest.Engine) {
 
 // signal tells, once, when a text is printed.
 type signal struct {
-	strings.Builder
+	all  strings.Builder // not embedded: WriteString would go past Write
 	text string
 	seen func()
 }
 
 func (s *signal) Write(p []byte) (int, error) {
-	n, err := s.Builder.Write(p)
-	if s.seen != nil && strings.Contains(s.String(), s.text) {
+	n, err := s.all.Write(p)
+	if s.seen != nil && strings.Contains(s.all.String(), s.text) {
 		s.seen()
 		s.seen = nil
 	}
@@ -321,7 +321,7 @@ func TestRecover(t *testing.T) {
 		if err := os.WriteFile(s.path("script"), []byte("sleep 1000"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), "", nil)
+		c, err := s.create(t.Context(), podmantest.Tools, s.path("script"), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -105,18 +105,17 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
 	defer os.Remove(file)
-	var settings string
-	if step.Script.Settings != "" {
-		settings = s.path("settings.xml")
-		if err := os.WriteFile(settings, []byte(step.Script.Settings), 0o600); err != nil {
-			return executor.Result{}, fmt.Errorf("write the settings: %w", err)
+	for i, private := range step.Script.Private {
+		name := s.path(executor.PrivateName(i))
+		if err := os.WriteFile(name, []byte(private.Content), 0o600); err != nil {
+			return executor.Result{}, fmt.Errorf("write a private file of the step: %w", err)
 		}
-		defer os.Remove(settings)
+		defer os.Remove(name)
 	}
 	// What makes and removes a container is not cut short: nobody would know whether there is one.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	c, err := s.create(work, image.String(), file, settings, executor.CachesOf(step, s.caches))
+	c, err := s.create(work, image.String(), file, step.Script.Private, executor.CachesOf(step, s.caches))
 	if err != nil {
 		return executor.Result{}, err
 	}

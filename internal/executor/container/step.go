@@ -37,16 +37,17 @@ type step struct {
 	id string
 }
 
-// create makes a container that is ready to start, and sees a script, the given caches and, unless the name is empty, a file with settings.
-func (s *session) create(ctx context.Context, image, script, settings string, caches []executor.Cache) (*step, error) {
+// create makes a container that is ready to start, and sees a script with its private files, and the given caches.
+func (s *session) create(ctx context.Context, image, script string, private []plan.PrivateFile, caches []executor.Cache) (*step, error) {
 	mounts := []mount.Mount{{Type: mount.TypeBind, Source: script, Target: script, ReadOnly: true}}
 	for _, name := range []string{"workspace", "home", "tmp"} {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: s.path(name), Target: s.path(name)})
 	}
 	env := s.env
-	if settings != "" {
-		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: settings, Target: settings, ReadOnly: true})
-		env = append(slices.Clone(env), plan.SettingsVariable+"="+settings)
+	for i, file := range private {
+		name := s.path(executor.PrivateName(i))
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: name, Target: name, ReadOnly: true})
+		env = append(slices.Clone(env), file.Variable+"="+name)
 	}
 	for _, c := range caches {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: c.Dir, Target: c.Inside()})

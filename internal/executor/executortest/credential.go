@@ -20,7 +20,9 @@ func testSettings(t *testing.T, make Maker) {
 	run := func(command, settings string) string {
 		t.Helper()
 		step, out := script(command), waitFor("")
-		step.Script.Settings = settings
+		if settings != "" {
+			step.Script.Private = []plan.PrivateFile{{Variable: plan.SettingsVariable, Content: settings}}
+		}
 		result, err := b.session.Run(t.Context(), step, out)
 		if err != nil || !result.Succeeded() {
 			t.Fatalf("%s: %+v, %v\n%s", command, result, err, out)
@@ -31,7 +33,7 @@ func testSettings(t *testing.T, make Maker) {
 	if out := run(show, "<settings>1</settings>"); out != "<settings>1</settings> 600\n" {
 		t.Errorf("the step has %q", out)
 	}
-	if out := run(`test -z "${ATELIER_MAVEN_SETTINGS+x}"; test ! -e "$(cat where)"; for d in . "$HOME" "$TMPDIR"; do (cd "$d"; ls -A); done | grep settings || true`, ""); out != "" {
+	if out := run(`test -z "${ATELIER_MAVEN_SETTINGS+x}"; test ! -e "$(cat where)"; for d in . "$HOME" "$TMPDIR"; do (cd "$d"; ls -A); done | grep private || true`, ""); out != "" {
 		t.Errorf("the next step has %q", out)
 	}
 	if out := run(show, "<settings>2</settings>"); out != "<settings>2</settings> 600\n" {

@@ -75,7 +75,7 @@ type workspace struct {
 
 // ReadFile implements [executor.Files]. It refuses the files of others: a step that may not read one can still give it a name in
 // the workspace, where the kernel lets users link files that are not theirs.
-func (w workspace) ReadFile(file string) (io.ReadCloser, error) {
+func (w workspace) ReadFile(file string) (fs.File, error) {
 	f, err := w.Directory.ReadFile(file)
 	if err != nil || w.owner.user == 0 {
 		return f, err
@@ -84,6 +84,11 @@ func (w workspace) ReadFile(file string) (io.ReadCloser, error) {
 		return nil, errors.Join(fault.Wrap(err, fault.Invalid, "%q is not a file of the build's user", file), f.Close())
 	}
 	return f, nil
+}
+
+// Pack implements [executor.Files]. It refuses the files of others as ReadFile does.
+func (w workspace) Pack(ctx context.Context, dir string, leaveOut func(name string) (this, below bool, err error), out io.Writer) error {
+	return w.PackAllowed(ctx, dir, leaveOut, func(info fs.FileInfo) bool { return w.owner.user == 0 || ownedBy(info, w.owner.user) }, out)
 }
 
 // ownedBy reports whether a file is a user's.

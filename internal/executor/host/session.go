@@ -67,12 +67,13 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 	}
 	defer os.Remove(s.path(scriptFile))
 	shell, e, env := s.executor.shell, s.executor, s.env
-	if step.Script.Settings != "" {
-		if err := s.writeOwn(settingsFile, step.Script.Settings); err != nil {
-			return executor.Result{}, fmt.Errorf("write the settings: %w", err)
+	for i, private := range step.Script.Private {
+		name := executor.PrivateName(i)
+		if err := s.writeOwn(name, private.Content); err != nil {
+			return executor.Result{}, fmt.Errorf("write a private file of the step: %w", err)
 		}
-		defer os.Remove(s.path(settingsFile))
-		env = lastOfEach(append(slices.Clone(env), plan.SettingsVariable+"="+filepath.Join(s.inside, settingsFile)))
+		defer os.Remove(s.path(name))
+		env = lastOfEach(append(slices.Clone(env), private.Variable+"="+filepath.Join(s.inside, name)))
 	}
 	for _, c := range executor.CachesOf(step, s.caches) {
 		dir, back, err := s.bring(c)
@@ -93,11 +94,8 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 	return result, err
 }
 
-// Files beside the workspace that are there while a step runs.
-const (
-	scriptFile   = "script"
-	settingsFile = "settings.xml"
-)
+// scriptFile is beside the workspace while a step runs.
+const scriptFile = "script"
 
 // writeOwn makes a file for the build's user alone. Where it is to be, an earlier step may have put something else, such as a link.
 func (s *session) writeOwn(name, content string) error {

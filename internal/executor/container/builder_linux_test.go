@@ -1,0 +1,294 @@
+package container
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"atelier/internal/build"
+	"atelier/internal/executor"
+	"atelier/internal/executor/container/podmantest"
+	"atelier/internal/fault"
+	"atelier/internal/orphan"
+	"atelier/internal/plan"
+)
+
+func TestBuilder(t *testing.T) {
+	t.Parallel()
+	engine := podmantest.Start(t)
+	b := &builderTest{engine: engine, registry: podmantest.StartDistribution(t)}
+	t.Run("pushes", b.pushes)
+	t.Run("leaves out what is ignored", b.ignores)
+	t.Run("pushes to one address from several builds", b.together)
+	t.Run("fails", b.fails)
+	t.Run("is stopped", b.stops)
+	t.Run("is killed", b.recovers)
+}
+
+type builderTest struct {
+	engine   *podmantest.Engine
+	registry *podmantest.Distribution
+}
+
+// builder returns a builder whose build is over in a directory of its own, and who leaves nothing behind.
+func (b *builderTest) builder(t *testing.T, options ...func(*BuilderConfig)) *Builder {
+	t.Helper()
+	config := BuilderConfig{
+		Dir: t.TempDir(), Region: "here", Registries: map[string]string{"here": b.registry.Host, "there": b.registry.Host + "/mirror"},
+		Socket: b.engine.Socket, Network: "none", RegistryConfig: b.registry.Config(t),
+	}
+	for _, option := range options {
+		option(&config)
+	}
+	builder, err := NewBuilder(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := builder.Close(); err != nil {
+			t.Error(err)
+		}
+		b.nothingIsLeft(t)
+	})
+	return builder
+}
+
+func (b *builderTest) nothingIsLeft(t *testing.T) {
+	t.Helper()
+	if left := b.engine.Images(t); len(left) > 0 {
+		t.Errorf("the images %v are left", left)
+	}
+	if left := b.engine.Podman(t, "ps", "--all", "--external", "--quiet"); left != "" {
+		t.Errorf("the containers %s are left", left)
+	}
+}
+
+// workspace returns a directory with files.
+func workspace(t *testing.T, files map[string]string) executor.Directory {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return executor.Directory(dir)
+}
+
+// wanted returns the wish for team/app:1 and a place for what was pushed.
+func wanted() (executor.ImageBuild, *[]build.Output) {
+	pushed := new([]build.Output)
+	return executor.ImageBuild{
+		Record: uuid.NewString(), Spec: plan.ImageBuild{Organization: "team", Name: "app", Tag: "1", Dockerfile: "Dockerfile"},
+		Pushed: func(reference, digest string) error {
+			*pushed = append(*pushed, build.Output{Reference: reference, Digest: digest})
+			return nil
+		},
+	}, pushed
+}
+
+func (b *builderTest) pushes(t *testing.T) {
+	files := workspace(t, map[string]string{
+		"app/docker/Dockerfile": "FROM " + podmantest.Small + " AS first\nRUN echo built > /made\nFROM " + podmantest.Small +
+			"\nCOPY --from=first /made /made\nCOPY run.sh /run.sh\nRUN cat /made && /run.sh\n",
+		"app/run.sh": "#!/bin/sh\necho it runs\n",
+	})
+	want, pushed := wanted()
+	want.Spec.Context, want.Spec.Dockerfile, want.Spec.Regions = "app", "docker/Dockerfile", []string{"here", "there"}
+	want.Labels = map[string]string{"org.opencontainers.image.version": "20260101.1"}
+	var out bytes.Buffer
+	if err := b.builder(t).Build(t.Context(), files, want, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	here, labels := b.registry.Digest(t, "team/app", "1")
+	there, _ := b.registry.Digest(t, "mirror/team/app", "1")
+	all := []build.Output{{Reference: b.registry.Host + "/team/app:1", Digest: here}, {Reference: b.registry.Host + "/mirror/team/app:1", Digest: there}}
+	if here == "" || there == "" || !slices.Equal(*pushed, all) {
+		t.Errorf("pushed were %v, want %v", *pushed, all)
+	}
+	if labels["org.opencontainers.image.version"] != "20260101.1" || labels["atelier.record"] != want.Record {
+		t.Error("the labels are", labels)
+	}
+	for _, text := range []string{"\nbuilt\n", "\nit runs\n", "Pushed " + b.registry.Host + "/team/app:1, digest " + here + "\n"} {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("%q is not in\n%s", text, &out)
+		}
+	}
+	if strings.Contains(out.String(), podmantest.RegistryPassword) {
+		t.Error("the password is in the output")
+	}
+}
+
+// together checks that each of several builds that push to one address pushes its own image.
+func (b *builderTest) together(t *testing.T) {
+	builder := b.builder(t)
+	results := make(chan error)
+	const builds = 4
+	for range builds {
+		go func() {
+			want, pushed := wanted()
+			want.Spec.Name = "busy"
+			var out bytes.Buffer
+			err := builder.Build(t.Context(), workspace(t, map[string]string{"Dockerfile": "FROM " + podmantest.Small + "\n"}), want, &out)
+			if err == nil && len(*pushed) == 1 {
+				_, labels := b.registry.Digest(t, "team/busy", strings.TrimPrefix((*pushed)[0].Digest, "@"))
+				if labels["atelier.record"] != want.Record {
+					err = fmt.Errorf("the image of %s was pushed as that of %s", labels["atelier.record"], want.Record)
+				}
+			}
+			results <- err
+		}()
+	}
+	for range builds {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (b *builderTest) ignores(t *testing.T) {
+	files := workspace(t, map[string]string{
+		"Dockerfile":    "FROM " + podmantest.Small + "\nCOPY . /all\nRUN cd /all && find . -type f | sort && readlink link\n",
+		".dockerignore": "# a comment\n*.tmp\nbig\n!big/wanted\nDockerfile\n", "a.tmp": "", "b.txt": "", "big/unwanted": "", "big/wanted": "", "sub/c.tmp": "",
+	})
+	if err := os.Symlink("/etc/passwd", filepath.Join(string(files), "link")); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := wanted()
+	var out bytes.Buffer
+	if err := b.builder(t).Build(t.Context(), files, want, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	if !strings.Contains(out.String(), "./.dockerignore\n./b.txt\n./big/wanted\n./sub/c.tmp\n/etc/passwd\n") &&
+		!strings.Contains(out.String(), "./.dockerignore\n./Dockerfile\n./b.txt\n./big/wanted\n./sub/c.tmp\n/etc/passwd\n") {
+		t.Error(out.String())
+	}
+}
+
+func (b *builderTest) fails(t *testing.T) {
+	good := workspace(t, map[string]string{"Dockerfile": "FROM " + podmantest.Small + "\n"})
+	for name, test := range map[string]struct {
+		dockerfile string
+		change     func(*executor.ImageBuild, *BuilderConfig)
+		want       string
+	}{
+		"command":     {dockerfile: "FROM " + podmantest.Small + " AS a\nRUN echo > /x\nFROM " + podmantest.Small + "\nCOPY --from=a /x /\nRUN exit 3\n", want: "could not build the image: "},
+		"syntax":      {dockerfile: "FORM " + podmantest.Small + "\n", want: "could not build the image: "},
+		"base":        {dockerfile: "FROM " + b.registry.Host + "/team/none:1\n", want: "could not build the image: "},
+		"no file":     {change: func(w *executor.ImageBuild, _ *BuilderConfig) { w.Spec.Dockerfile = "None" }, want: "there is no Dockerfile at None in the workspace"},
+		"no context":  {change: func(w *executor.ImageBuild, _ *BuilderConfig) { w.Spec.Context = "none" }, want: "there is no Dockerfile at none/Dockerfile"},
+		"region":      {change: func(w *executor.ImageBuild, _ *BuilderConfig) { w.Spec.Regions = []string{"mars"} }, want: `no registry is set for the region "mars"; there are registries for here, there (--image-registries)`},
+		"credentials": {change: func(_ *executor.ImageBuild, c *BuilderConfig) { c.RegistryConfig = "" }, want: "could not push the image " + b.registry.Host + "/team/bad:1: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := good
+			if test.dockerfile != "" {
+				files = workspace(t, map[string]string{"Dockerfile": test.dockerfile})
+			}
+			want, pushed := wanted()
+			want.Spec.Name = "bad"
+			builder := b.builder(t, func(c *BuilderConfig) {
+				if test.change != nil {
+					test.change(&want, c)
+				}
+			})
+			var out bytes.Buffer
+			err := builder.Build(t.Context(), files, want, &out)
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), test.want) || len(*pushed) > 0 {
+				t.Errorf("%v, %v\n%s", err, *pushed, &out)
+			}
+		})
+	}
+	if digest, _ := b.registry.Digest(t, "team/bad", "1"); digest != "" {
+		t.Error("an image was pushed after all")
+	}
+}
+
+// endless returns a workspace whose image is never built, and a writer that tells when that has begun.
+func endless(t *testing.T, seen func()) (executor.Directory, io.Writer) {
+	t.Helper()
+	return workspace(t, map[string]string{"Dockerfile": "FROM " + podmantest.Small + "\nRUN echo ready; (sleep 1000; sleep 1000) & sleep 1000 || true; sleep 1000\n"}),
+		&signal{text: "ready\n", seen: seen}
+}
+
+func (b *builderTest) stops(t *testing.T) {
+	reason := errors.New("somebody asked")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	files, out := endless(t, func() { cancel(reason) })
+	want, _ := wanted()
+	builder := b.builder(t)
+	if err := builder.Build(ctx, files, want, out); !errors.Is(err, reason) {
+		t.Error(err)
+	}
+	b.nothingRuns(t, builder)
+}
+
+func (b *builderTest) nothingRuns(t *testing.T, builder *Builder) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if pid := atoi(entry.Name()); pid > 0 && orphan.InGroup(pid, builder.group("")) {
+			t.Error("a process of the build runs on:", pid)
+		}
+	}
+}
+
+func atoi(s string) (n int) {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+// recovers checks what the next life of a server does that was killed while it built an image.
+func (b *builderTest) recovers(t *testing.T) {
+	builder := b.builder(t)
+	began := make(chan struct{})
+	files, out := endless(t, func() { close(began) })
+	want, _ := wanted()
+	ended := make(chan error)
+	go func() { ended <- builder.Build(t.Context(), files, want, out) }()
+	<-began
+	b.engine.Podman(t, "tag", podmantest.Small, "localhost/other:1")
+	defer b.engine.Podman(t, "rmi", "localhost/other:1")
+	importLeft := func(name string) {
+		b.engine.Import(t, name, "", "busybox") // as a build leaves it before it is pushed
+	}
+	importLeft(builder.temporary(uuid.NewString()))
+	importLeft("localhost/atelier-0000:1")
+	defer b.engine.Podman(t, "rmi", "localhost/atelier-0000:1")
+	next, err := NewBuilder(t.Context(), builder.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if err := next.Recover(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the image was built")
+	}
+	b.nothingRuns(t, builder)
+	if left := b.engine.Images(t); len(left) != 2 {
+		t.Errorf("there are the images %v, want those of others", left)
+	}
+}
