@@ -60,12 +60,12 @@ func TestMavenSettings(t *testing.T) {
 	addEndpoint(t, s, s.OtherProject, endpoint.Endpoint{Name: "theirs", Kind: endpoint.Nexus, URL: "https://theirs.example.org", Password: nexusPassword})
 
 	const steps = "version: 2.0\nsteps:\n  BUILD:\n    - maven: {inputs: {command: 'export PATH=\"$PWD/tools:$PATH\"; mvn package \"two words\"', settings: {%s}}}\n" +
-		"    - sh: {inputs: {command: 'test -z \"$ATELIER_MAVEN_SETTINGS\"; find .. -name settings.xml'}}\n"
+		"    - sh: {inputs: {command: 'test -z \"$ATELIER_MAVEN_SETTINGS\"; find .. -name \"private*\"'}}\n"
 	r, log := w.build(t, "settings", fmt.Sprintf(steps, `public_repos: [https://repo.example.org/maven2], private_repos: ["https://maven.example.org/ours/snapshots"]`))
 	if *r.Status != "SUCCESS" || strings.Contains(log, nexusPassword) || strings.Contains(log, "pass&lt;word") {
 		t.Fatalf("%s\n%s", *r.Status, log)
 	}
-	if !regexp.MustCompile(`argument: package\nargument: two words\nargument: -s\nargument: /\S*/settings.xml\n`).MatchString(log) {
+	if !regexp.MustCompile(`argument: package\nargument: two words\nargument: -s\nargument: /\S+/private0\n`).MatchString(log) {
 		t.Errorf("maven gets other arguments:\n%s", log)
 	}
 	begin, end := strings.Index(log, "<?xml"), strings.Index(log, "</settings>")
@@ -100,7 +100,7 @@ func TestMavenSettings(t *testing.T) {
 	if sum := fmt.Sprintf("%x", sha256.Sum256([]byte(escaped.String()+"\n"))); !strings.Contains(log, sum) {
 		t.Errorf("the password in the settings is not that of the nearest endpoint:\n%s", log)
 	}
-	if strings.Count(log, "settings.xml") != 1 { // where it was an argument
+	if strings.Count(log, "/private") != 1 { // where it was an argument
 		t.Errorf("the settings are left behind:\n%s", log)
 	}
 	for name, tt := range map[string]struct{ repos, says string }{
