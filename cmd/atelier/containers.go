@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"os"
 	"strings"
 
 	"atelier/internal/executor/container"
@@ -12,11 +11,11 @@ import (
 // containerFlags say where the steps of builds run.
 type containerFlags struct {
 	Executor         string   `help:"Where steps run: ${enum}. A container executor gives each step a container of its own." enum:"host,container" default:"host"`
-	ContainerSocket  string   `help:"Socket of Docker or Podman (default: DOCKER_HOST, else /var/run/docker.sock, else /run/podman/podman.sock)." placeholder:"PATH"`
+	ContainerSocket  string   `help:"Socket of Docker or Podman (default: DOCKER_HOST, else /var/run/docker.sock, else /run/podman/podman.sock). Given by itself, docker steps work with the host executor too." placeholder:"PATH"`
 	ContainerNetwork string   `help:"Network of the containers: bridge, none, host, or the name of one that was made before." default:"bridge"`
 	Images           string   `help:"YAML file that says which image a step gets (default: one of public images)." placeholder:"FILE"`
 	PullPolicy       string   `help:"When images are pulled: ${enum}." enum:"missing,always,never" default:"missing"`
-	ImageRegistries  []string `help:"Registries that build_image steps push to, as REGION=ADDRESS; images are built only where there are some." placeholder:"REGION=ADDRESS"`
+	ImageRegistries  []string `help:"Registries that build_image steps push to, as REGION=ADDRESS; no such step works without." placeholder:"REGION=ADDRESS"`
 	RegistryConfig   string   `help:"File with the registries' credentials, in the form of Docker's config.json." placeholder:"FILE"`
 }
 
@@ -39,14 +38,14 @@ func (f containerFlags) config() (*container.Config, []error) {
 		}
 	}
 	return &container.Config{
-		Socket: cmp.Or(f.ContainerSocket, usualSocket()), Network: f.ContainerNetwork, Images: images,
+		Socket: cmp.Or(f.ContainerSocket, container.UsualSocket()), Network: f.ContainerNetwork, Images: images,
 		Pull: container.PullPolicy(f.PullPolicy), RegistryConfig: f.RegistryConfig,
 	}, errs
 }
 
 // builder checks the flags and returns what they say of the building of images; nil when none are built.
 func (f containerFlags) builder() (*container.BuilderConfig, []error) {
-	if len(f.ImageRegistries) == 0 {
+	if len(f.ImageRegistries) == 0 && f.ContainerSocket == "" && f.Executor != "container" {
 		return nil, nil
 	}
 	var errs []error
@@ -66,19 +65,7 @@ func (f containerFlags) builder() (*container.BuilderConfig, []error) {
 		}
 	}
 	return &container.BuilderConfig{
-		Registries: registries, Socket: cmp.Or(f.ContainerSocket, usualSocket()), Network: f.ContainerNetwork,
+		Registries: registries, Socket: cmp.Or(f.ContainerSocket, container.UsualSocket()), Network: f.ContainerNetwork,
 		Pull: container.PullPolicy(f.PullPolicy), RegistryConfig: f.RegistryConfig,
 	}, errs
-}
-
-// usualSocket returns where Docker or Podman is expected.
-func usualSocket() string {
-	const docker, podman = "/var/run/docker.sock", "/run/podman/podman.sock"
-	if address := os.Getenv("DOCKER_HOST"); address != "" {
-		return address
-	}
-	if _, err := os.Stat(docker); err == nil {
-		return docker
-	}
-	return podman
 }

@@ -94,12 +94,12 @@ type Artifacts interface {
 	Open(ctx context.Context, project build.ProjectID, version, name string) (*artifact.File, error)
 }
 
-// Images builds images and pushes them to registries.
+// Images has places for the images of builds, in a container engine.
 type Images interface {
 	// Recover ends and removes what an earlier life left behind. It is called once, before the first build.
 	Recover(ctx context.Context) error
-	// Build does what a step wants with the files of a workspace. Errors that a user can do something about are faults.
-	Build(ctx context.Context, files executor.Files, want executor.ImageBuild, out io.Writer) error
+	// Open returns the place of a build.
+	Open(of executor.ImagesOf) executor.Images
 }
 
 // Objects is a store of objects, in buckets, outside of the service.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"time"
 
@@ -11,22 +12,74 @@ import (
 	"atelier/internal/plan"
 )
 
-// buildImage builds an image and pushes it. What was pushed is stored at once, since others can already see it.
-func (r *run) buildImage(files executor.Files, spec plan.ImageBuild, out io.Writer) error {
+// images returns the place of the build's images.
+func (r *run) images() (executor.Images, error) {
 	if r.Images == nil {
-		return fault.New(fault.Invalid,
-			"this service builds no images; whoever runs it sets --image-registries, and --container-socket if the engine is not at the usual place")
+		return nil, fault.New(fault.Invalid,
+			"this service has no container engine for images; whoever runs it sets --container-socket or --image-registries")
 	}
-	want := executor.ImageBuild{
-		Record: string(r.record.ID), Spec: spec, Class: cmp.Or(r.what.plan.Resource.Class, r.what.config.Class()),
-		Pushed: func(reference, digest string) error {
-			return r.report(r.ctx, build.Progress{Outputs: []build.Output{{Kind: build.ImageOutput, Reference: reference, Digest: digest}}})
-		},
+	if r.ownImages == nil {
+		r.ownImages = r.Images.Open(executor.ImagesOf{
+			Record: string(r.record.ID), Class: cmp.Or(r.what.plan.Resource.Class, r.what.config.Class()),
+			Pushed: func(reference, digest string) error {
+				return r.report(r.ctx, build.Progress{Outputs: []build.Output{{Kind: build.ImageOutput, Reference: reference, Digest: digest}}})
+			},
+		})
 	}
+	return r.ownImages, nil
+}
+
+// closeImages removes what steps left in the engine.
+func (r *run) closeImages() {
+	if r.ownImages == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
+	defer cancel()
+	if err := r.ownImages.Close(ctx); err != nil {
+		r.server.Error("remove the images of a build", "error", err)
+	}
+}
+
+// buildImage builds an image and pushes it.
+func (r *run) buildImage(files executor.Files, spec plan.ImageBuild, out io.Writer) error {
+	images, err := r.images()
+	if err != nil {
+		return err
+	}
+	var labels map[string]string
 	if spec.MetaData {
-		want.Labels = r.imageLabels()
+		labels = r.imageLabels()
 	}
-	return r.Images.Build(r.ctx, files, want, out)
+	return images.Build(r.ctx, files, spec, labels, out)
+}
+
+// docker carries out docker commands until one fails. When one cannot be read, none is carried out.
+func (r *run) docker(files executor.Files, spec plan.Docker, out io.Writer) error {
+	images, err := r.images()
+	if err != nil {
+		return err
+	}
+	commands, err := spec.Parse(r.Executor.Workspace(string(r.record.ID)), r.variable)
+	if err != nil {
+		return err
+	}
+	for _, command := range commands {
+		if err := images.Docker(r.ctx, files, command, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// variable returns the value that a variable has in every step.
+func (r *run) variable(name string) (value string) {
+	for _, v := range r.what.plan.Env {
+		if v.Name == name {
+			value = v.Value
+		}
+	}
+	return value
 }
 
 // imageLabels say which build an image comes from, under names that are common for images.

@@ -39,6 +39,8 @@ type run struct {
 	steps  []build.Step
 	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
 	tested tested       // what the tests of the steps have left
+
+	ownImages executor.Images // nil until a step needs them
 }
 
 func newRun(e *Engine, lease build.Lease) *run {
@@ -121,6 +123,7 @@ func (r *run) perform() (err error) {
 		return err
 	}
 	defer r.close(session) // also after a panic
+	defer r.closeImages()
 	crash.At(crash.WorkspaceMade)
 	if err := r.runSteps(session); err != nil {
 		return err

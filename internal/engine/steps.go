@@ -158,6 +158,8 @@ func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (execu
 		err = r.fetch(session, *step.Fetch, out)
 	case step.Build != nil:
 		err = r.buildImage(session, *step.Build, out)
+	case step.Docker != nil:
+		err = r.docker(session, *step.Docker, out)
 	case step.Store != nil:
 		err = r.uploadObjects(session, *step.Store, out)
 	case step.Manifest != nil:

@@ -66,7 +66,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	watch := newWatch(state.db, state.logs, c.Display, cancel)
 	e := engine.New(engine.Parts{
 		Owner: "exec", Queue: watch, Executor: &place{steps, c.Dir, repository}, Sources: sources{c.Dir, repository},
-		Artifacts: state.artifacts, Sealer: state.sealer, Logs: state.logs, Log: c.Log,
+		Artifacts: state.artifacts, Images: images{state.path("images")}, Sealer: state.sealer, Logs: state.logs, Log: c.Log,
 		Slots:     1,              // the jobs of a flow share the directory
 		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
 	})

@@ -54,8 +54,8 @@ func planActions(in Input) (Plan, error) {
 			if len(step.Properties) == 0 {
 				continue // valid, and nothing to do
 			}
-			planned.Script = s.scriptAction(step, problem)
-			for _, why := range dockerProblems(planned.Script.Command) {
+			planned.Docker = &Docker{Commands: s.scriptAction(step, problem).Command}
+			for _, why := range planned.Docker.problems() {
 				problem(".properties.command", why)
 			}
 		default:

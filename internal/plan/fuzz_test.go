@@ -56,7 +56,7 @@ func FuzzFile(f *testing.F) {
 		}
 		for _, step := range p.Steps {
 			kinds := 0
-			for _, has := range []bool{step.Checkout != nil, step.Script != nil, step.Upload != nil, step.Download != nil, step.Fetch != nil, step.Manifest != nil, step.Sign != nil, step.Build != nil, step.Store != nil} {
+			for _, has := range []bool{step.Checkout != nil, step.Script != nil, step.Upload != nil, step.Download != nil, step.Fetch != nil, step.Manifest != nil, step.Sign != nil, step.Build != nil, step.Docker != nil, step.Store != nil} {
 				if has {
 					kinds++
 				}

@@ -144,6 +144,11 @@ func outcome(p plan.Plan, err error) string {
 		if s.Download != nil {
 			fmt.Fprintf(&b, "  %+v\n", *s.Download)
 		}
+		if s.Docker != nil {
+			for line := range strings.Lines(s.Docker.Commands) {
+				fmt.Fprintf(&b, "  | %s\n", strings.TrimSuffix(line, "\n"))
+			}
+		}
 		if s.Script != nil {
 			for line := range strings.Lines(s.Script.Command) {
 				fmt.Fprintf(&b, "  | %s\n", strings.TrimSuffix(line, "\n"))

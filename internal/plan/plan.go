@@ -43,6 +43,7 @@ type Step struct {
 	Fetch    *Fetch
 	Sign     *APKSigning
 	Build    *ImageBuild
+	Docker   *Docker
 	Store    *ObjectUpload
 }
 

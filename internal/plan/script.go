@@ -100,6 +100,8 @@ func (s Step) task(text func(string) *yaml.Node) *yaml.Node {
 		add("url", s.Download.URL)
 	case s.Fetch != nil:
 		add("name", s.Fetch.Name)
+	case s.Docker != nil:
+		add("command", s.Docker.Commands)
 	case s.Build != nil:
 		b := s.Build
 		add("organization", b.Organization)

@@ -124,8 +124,7 @@ func (r *reader) keyword(stage string, e entry) {
 	case "download_file":
 		step.Fetch = r.fetch(values)
 	case "docker":
-		r.docker(values["command"])
-		step.Script = &Script{Command: values["command"].text}
+		step.Docker = r.docker(values["command"])
 	default:
 		if act.plain {
 			r.scope.plain(act, r.settings(inputs, values), r.in.Job, &step)
@@ -144,10 +143,12 @@ func (r *reader) keyword(stage string, e entry) {
 }
 
 // docker checks the commands of a docker step.
-func (r *reader) docker(command value) {
-	for _, problem := range dockerProblems(command.text) {
+func (r *reader) docker(command value) *Docker {
+	docker := &Docker{Commands: command.text}
+	for _, problem := range docker.problems() {
 		r.report(command.value, command.path, "%s", problem)
 	}
+	return docker
 }
 
 // warnIdle says which inputs of a step change nothing.

@@ -255,7 +255,7 @@ func (s *Server) openImages(ctx context.Context, c Config) (engine.Images, error
 	config.Dir, config.Region = c.DataDir, c.Region
 	var err error
 	if s.images, err = container.NewBuilder(ctx, config); err != nil {
-		return nil, fmt.Errorf("--image-registries: %w", err)
+		return nil, fmt.Errorf("the images of builds: %w", err)
 	}
 	return s.images, nil
 }

@@ -60,6 +60,53 @@ steps:
 	}
 }
 
+// TestDockerStep has docker commands use what an earlier step has made, and the variables of the build.
+func TestDockerStep(t *testing.T) {
+	t.Parallel()
+	engine, registry := podmantest.Start(t), podmantest.StartDistribution(t)
+	s := servertest.Start(t, func(c *server.Config) {
+		c.Images = &container.BuilderConfig{Registries: map[string]string{c.Region: registry.Host}, Socket: engine.Socket, Network: "none", RegistryConfig: registry.Config(t)}
+	})
+	c := s.Client(s.Developer)
+	repo := s.NewRepository("docker")
+	repo.Write("Dockerfile", "FROM "+podmantest.Small+"\nRUN echo of the base > /text\n")
+	repo.Write("app/Dockerfile", "FROM "+registry.Host+"/team/base:1\nARG WHAT\nRUN cat /text; echo \"$WHAT\"\n")
+	repo.Write(".cloudbuild/build.yml", `version: 2.0
+params: [{name: what, value: a parameter}]
+steps:
+  BUILD:
+    - build_image: {inputs: {organization: team, image_name: base, image_tag: 1}}
+    - docker:
+        inputs:
+          command: |
+            docker build -t `+registry.Host+`/team/app:$BUILDNUMBER --build-arg WHAT="$what" $WORKSPACE/app
+            docker push `+registry.Host+`/team/app:${BUILDNUMBER}
+            docker save -o app.tar `+registry.Host+`/team/app:$BUILDNUMBER
+    - upload_artifact: {inputs: {path: app.tar}}
+    - docker: {inputs: {command: docker push nothing}}
+`)
+	repo.Git("add", "--all")
+	repo.Git("commit", "--quiet", "--message", "init")
+	job := create(t, c, fromFile(s, "docker", repo.URL()))
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	r := await(t, c, job, 1)
+	checkStatus(t, r, "FAILURE")
+	text := fullLog(s, *r.BuildRecordId)
+	app := registry.Host + "/team/app:"
+	for _, want := range []string{"of the base\na parameter\n", "Pushed " + app, "there is no image nothing:latest; this build has " + app} {
+		if !strings.Contains(timestamp.ReplaceAllString(text, ""), want) {
+			t.Errorf("the log does not say %q:\n%s", want, text)
+		}
+	}
+	outputs := ok(t, c.ShowOutputInfo, &model.ShowOutputInfoRequest{JobId: job, BuildNo: 1}).Result
+	if len(outputs.ImageInfos) != 2 || len(outputs.PackageInfos) != 1 {
+		t.Errorf("the outputs are %v", outputs)
+	}
+	if left := engine.Images(t); len(left) > 0 {
+		t.Errorf("the images %v are left in the engine", left)
+	}
+}
+
 // TestBuildImageNowhere runs such a step at a service that has no registries.
 func TestBuildImageNowhere(t *testing.T) {
 	t.Parallel()
@@ -72,7 +119,7 @@ func TestBuildImageNowhere(t *testing.T) {
 	run(t, c, &model.RunJobRequestBody{JobId: job})
 	r := await(t, c, job, 1)
 	checkStatus(t, r, "FAILURE")
-	if text := fullLog(s, *r.BuildRecordId); !strings.Contains(text, "this service builds no images; whoever runs it sets --image-registries") {
+	if text := fullLog(s, *r.BuildRecordId); !strings.Contains(text, "this service has no container engine for images; whoever runs it sets --container-socket or --image-registries") {
 		t.Error(text)
 	}
 }

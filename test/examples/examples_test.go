@@ -53,7 +53,7 @@ var examples = map[string]example{
 	"08-parameters": {
 		status: "SUCCESS", text: []string{"package: tool-beta\n", "flags:   []\n", "version: 1.10-beta.1\n", "default: fallback\n", "quoted:  beta\n"}, outputs: []string{"tool-beta.txt"},
 	},
-	"09-image":               {status: "FAILURE", text: []string{"this service builds no images; whoever runs it sets --image-registries"}},
+	"09-image":               {status: "FAILURE", text: []string{"this service has no container engine for images; whoever runs it sets --container-socket or --image-registries"}},
 	"10-download-and-upload": {status: "SUCCESS", text: []string{"base/20240101.1/base.tar.gz"}, outputs: []string{"bundle.tar.gz", "bundle.tar.gz.sha256"}},
 	"11-custom-pool-swr":     {status: "SCHEDULE_FAILURE", text: []string{`There is no executor pool called "lab-linux-docker".`}},
 	"12-multi-task": {

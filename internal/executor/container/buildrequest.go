@@ -3,7 +3,6 @@ package container
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,20 +16,28 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/jsonstream"
-	"github.com/moby/moby/api/types/registry"
 
 	"atelier/internal/executor"
 	"atelier/internal/fault"
+	"atelier/internal/plan"
 )
+
+// imageRequest is the wish for an image.
+type imageRequest struct {
+	executor.ImagesOf
+	name   string // to find it by
+	spec   plan.DockerBuild
+	logins logins
+}
 
 // request sends a context to the engine and follows the build. The engine's client has no word for layers, without which Podman leaves
 // an image of every step behind.
-func (b *Builder) request(ctx context.Context, want executor.ImageBuild, content io.Reader, out io.Writer) error {
+func (b *Builder) request(ctx context.Context, want imageRequest, content io.Reader, show func(jsonstream.Message) string, out io.Writer) error {
 	query, err := b.query(want)
 	if err != nil {
 		return err
 	}
-	auth, err := allCredentials(b.config.RegistryConfig)
+	auth, err := want.logins.all(b.config.RegistryConfig)
 	if err != nil {
 		return err
 	}
@@ -60,7 +67,7 @@ func (b *Builder) request(ctx context.Context, want executor.ImageBuild, content
 	if answer.StatusCode != http.StatusOK {
 		return refusal(answer)
 	}
-	return follow(answer.Body, out, buildOutput)
+	return follow(answer.Body, out, show)
 }
 
 // stopWith ends the build when ctx ends, and returns when it is over. What runs is ended first: then Podman ends the build, and tells so.
@@ -83,27 +90,39 @@ func (b *Builder) stopWith(ctx context.Context, record string, over <-chan struc
 }
 
 // query says how an image is to be built.
-func (b *Builder) query(want executor.ImageBuild) (url.Values, error) {
+func (b *Builder) query(want imageRequest) (url.Values, error) {
 	size, ok := b.classes[cmp.Or(want.Class, defaultClass)]
 	if !ok {
 		return nil, fmt.Errorf("there is no class %q", want.Class)
 	}
 	labels := map[string]string{labelRecord: want.Record}
-	for name, value := range want.Labels {
-		labels[name] = value
+	for name, value := range want.spec.Labels {
+		if name != labelRecord { // by which others are found
+			labels[name] = value
+		}
 	}
 	encoded, err := json.Marshal(labels)
 	if err != nil {
 		return nil, err
 	}
+	args, err := json.Marshal(want.spec.Args)
+	if err != nil {
+		return nil, err
+	}
 	memory := strconv.FormatInt(size.memory, 10)
 	query := url.Values{
-		"version": {"1"}, "t": {b.temporary(want.Record)}, "dockerfile": {want.Spec.Dockerfile}, "labels": {string(encoded)},
+		"version": {"1"}, "t": {want.name}, "dockerfile": {want.spec.Dockerfile}, "labels": {string(encoded)}, "target": {want.spec.Target}, "platform": {want.spec.Platform},
 		"rm": {"1"}, "forcerm": {"1"}, "networkmode": {cmp.Or(b.config.Network, "bridge")},
 		"memory": {memory}, "memswap": {memory}, "cpuperiod": {"100000"}, "cpuquota": {strconv.Itoa(min(size.cpus, b.cpus) * 100000)},
 	}
-	if b.config.Pull == PullAlways {
+	if len(want.spec.Args) > 0 {
+		query.Set("buildargs", string(args))
+	}
+	if want.spec.Pull {
 		query.Set("pull", "1")
+	}
+	if want.spec.NoCache {
+		query.Set("nocache", "1")
 	}
 	if b.podman {
 		query.Set("layers", "0")
@@ -120,26 +139,4 @@ func refusal(answer *http.Response) error {
 		return &jsonstream.Error{Code: answer.StatusCode, Message: said.Message}
 	}
 	return errors.Join(fmt.Errorf("the engine answers %s: %s", answer.Status, strings.TrimSpace(string(data))), err)
-}
-
-// allCredentials returns what the file has for all registries, in the form in which builds get it: a Dockerfile may begin with an image
-// of each.
-func allCredentials(path string) (string, error) {
-	all := make(map[string]registry.AuthConfig)
-	if path != "" {
-		config, err := readRegistryConfig(path)
-		if err != nil {
-			return "", err
-		}
-		for name, entry := range config.Auths {
-			auth, err := splitAuth(entry.Auth)
-			if err != nil {
-				return "", fmt.Errorf("%s: auths: %s: %w", path, name, err)
-			}
-			auth.IdentityToken, auth.ServerAddress = entry.IdentityToken, name
-			all[name] = auth
-		}
-	}
-	data, err := json.Marshal(all)
-	return base64.URLEncoding.EncodeToString(data), err
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
+
+	"atelier/internal/plan"
 )
 
 // registryConfig is the part of Docker's config.json that is understood. Programs that keep credentials are not asked.
@@ -93,4 +95,47 @@ func splitAuth(auth string) (registry.AuthConfig, error) {
 		return registry.AuthConfig{}, fmt.Errorf("auth is not USER:PASSWORD in base64")
 	}
 	return registry.AuthConfig{Username: name, Password: password}, nil
+}
+
+// logins are what builds say about registries themselves, by their hosts. It comes before what the service's file says.
+type logins map[string]plan.DockerLogin
+
+func (l logins) credentials(path string, image reference.Named) (string, error) {
+	if own, ok := l[reference.Domain(image)]; ok {
+		return authconfig.Encode(registry.AuthConfig{Username: own.User, Password: own.Password, ServerAddress: own.Registry})
+	}
+	return credentials(path, image)
+}
+
+// hubAddress is what engines call Docker Hub where all registries are listed.
+const hubAddress = "https://index.docker.io/v1/"
+
+// all returns what is known of all registries, in the form in which builds of images get it: a Dockerfile may begin with an image of each.
+func (l logins) all(path string) (string, error) {
+	all := make(map[string]registry.AuthConfig)
+	if path != "" {
+		config, err := readRegistryConfig(path)
+		if err != nil {
+			return "", err
+		}
+		for name, entry := range config.Auths {
+			if _, ok := l[registryOf(name)]; ok {
+				continue
+			}
+			auth, err := splitAuth(entry.Auth)
+			if err != nil {
+				return "", fmt.Errorf("%s: auths: %s: %w", path, name, err)
+			}
+			auth.IdentityToken, auth.ServerAddress = entry.IdentityToken, name
+			all[name] = auth
+		}
+	}
+	for host, own := range l {
+		if host == plan.DockerHub {
+			host = hubAddress
+		}
+		all[host] = registry.AuthConfig{Username: own.User, Password: own.Password, ServerAddress: host}
+	}
+	data, err := json.Marshal(all)
+	return base64.URLEncoding.EncodeToString(data), err
 }
