@@ -13,7 +13,8 @@ import (
 // convertCommand turns the steps of a task into a build file. What cannot be converted goes to standard error, a line each, and makes the
 // exit status 2.
 type convertCommand struct {
-	File string `arg:"" help:"The task as JSON, as ShowJobConfig answers it or CreateNewJob takes it; - is standard input."`
+	ModuleAliases []string `help:"Module ids of steps that this version does not know, as ID=KEYWORD." placeholder:"ID=KEYWORD"`
+	File          string   `arg:"" help:"The task as JSON, as ShowJobConfig answers it or CreateNewJob takes it; - is standard input."`
 }
 
 // Run implements the command.
@@ -29,7 +30,11 @@ func (c *convertCommand) Run(std stdio) error {
 	if task.EffectiveKind() == build.YAML {
 		return fault.Field("build_config_type", "found YAML; the build file of this task is in its repository")
 	}
-	file, err := plan.Convert(task)
+	modules, err := plan.ParseModules(c.ModuleAliases)
+	if err != nil {
+		return fault.Field("--module-aliases", "%v", err)
+	}
+	file, err := plan.Convert(task, modules)
 	if err != nil {
 		return fault.New(fault.Invalid, "%s", err)
 	}

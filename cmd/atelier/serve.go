@@ -16,6 +16,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/plan"
 	"atelier/internal/server"
 )
 
@@ -52,6 +53,7 @@ type serverFlags struct {
 	TaskBuilds       int      `help:"Builds of one task that run at a time; 0 for no limit." placeholder:"N"`
 	TenantBuilds     int      `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
+	ModuleAliases    []string `help:"Module ids of steps that this version does not know, as ID=KEYWORD, such as devcloud2018.codeci_action_20099.action=gradle." placeholder:"ID=KEYWORD"`
 	containerFlags   `embed:""`
 	objectFlags      `embed:""`
 	noticeFlags      `embed:""`
@@ -99,6 +101,8 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	for _, class := range f.Classes {
 		check(slices.Contains(build.Classes, class), "--classes", "must be some of %s, found %q", strings.Join(build.Classes, ", "), class)
 	}
+	modules, err := plan.ParseModules(f.ModuleAliases)
+	check(err == nil, "--module-aliases", "%v", err)
 	check(f.RateLimit >= 0, "--rate-limit", "must be 1 or more, or 0 for no limit, found %d", f.RateLimit)
 	check(f.PollRepositories == 0 || f.PollRepositories >= 10*time.Second, "--poll-repositories", "must be 10 seconds or more, or 0 for never, found %s", f.PollRepositories)
 	check(f.QueueTimeout >= time.Second, "--queue-timeout", "must be a second or more, found %s", f.QueueTimeout)
@@ -131,7 +135,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	return server.Config{
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
-		Classes: f.Classes, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
+		Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,

@@ -25,6 +25,7 @@ import (
 	"atelier/internal/executor"
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
+	"atelier/internal/plan"
 	"atelier/internal/source"
 )
 
@@ -134,6 +135,7 @@ type Parts struct {
 	Slots          int            // builds at a time; default twice the number of processors
 	Arch           string         // of the executor, X86 or ARM; default this machine's
 	Classes        []string       // of builds that the executor runs; default all
+	Modules        plan.Modules   // of the operator
 	Limits         build.Limits   // on builds at a time, over all engines
 	Timeout        time.Duration  // of a build whose job has none; default 4 h
 	QueueTimeout   time.Duration  // of a build that no executor takes; default 24 h

@@ -21,6 +21,7 @@ import (
 	"atelier/internal/keystore"
 	"atelier/internal/logs"
 	"atelier/internal/notice"
+	"atelier/internal/plan"
 	"atelier/internal/template"
 )
 
@@ -40,9 +41,10 @@ type Parts struct {
 	Zone      *time.Location // of the times that clients give and read without one
 	Now       func() time.Time
 	Region    string
-	Images    []Image // that build steps can ask for by name
-	Anywhere  bool    // steps may run in any image, not only in those
-	Internal  bool    // the server can be reached from private networks only
+	Images    []Image      // that build steps can ask for by name
+	Modules   plan.Modules // of the operator
+	Anywhere  bool         // steps may run in any image, not only in those
+	Internal  bool         // the server can be reached from private networks only
 
 	Access *slog.Logger // gets a line for every request; nil for none
 	Audit  *slog.Logger // gets a line for everything that somebody changes; nil for none

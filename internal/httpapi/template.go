@@ -293,12 +293,12 @@ func (a *API) showBuildFile(c call, in buildFileRequest) (*envelope[string], err
 		return nil, invalid(codeInvalid, "default_host", "must be x86-64 or arm, found %q", shorten(string(in.Host)))
 	}
 	if job.Config.EffectiveKind() == build.Action {
-		if file, err := plan.Convert(job.Config); err == nil {
+		if file, err := plan.Convert(job.Config, a.Modules); err == nil {
 			return wrap(string(file)), nil
 		}
 	}
 	job.Config.Steps = []build.ActionStep{{ModuleID: "sh", Name: "Hello", Properties: map[string]any{"command": "echo hello"}}}
-	file, err := plan.Convert(job.Config)
+	file, err := plan.Convert(job.Config, a.Modules)
 	return wrap(string(file)), err
 }
 

@@ -26,7 +26,7 @@ func planActions(in Input) (Plan, error) {
 		}
 		path := fmt.Sprintf("steps[%d]", i)
 		problem := func(key, message string) { problems = append(problems, Problem{Path: path + key, Message: message}) }
-		act, ok := moduleOf(step.ModuleID)
+		act, ok := in.Modules.action(step.ModuleID)
 		switch {
 		case !ok:
 			problem(".module_id", "found "+shown(step.ModuleID)+", which this version does not know")

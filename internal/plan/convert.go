@@ -12,12 +12,12 @@ import (
 
 // Convert writes an ACTION job as a build file that does the same: a checkout, then the enabled steps in order. Disabled steps
 // become comments. An error is of the type [Problems].
-func Convert(job build.Config) ([]byte, error) {
+func Convert(job build.Config, modules Modules) ([]byte, error) {
 	var problems Problems
 	var steps []*yaml.Node
 	disabled := ""
 	for i, s := range job.Steps {
-		step, ok := convertStep(s, func(key, message string) {
+		step, ok := convertStep(s, modules, func(key, message string) {
 			problems = append(problems, Problem{Path: fmt.Sprintf("steps[%d]%s", i, key), Message: message})
 		})
 		switch {
@@ -102,8 +102,8 @@ func convertSource(s build.Source, submodules bool) *yaml.Node {
 }
 
 // convertStep is the step of a build file that an ACTION step stands for; false when there is none, or when that was reported.
-func convertStep(s build.ActionStep, problem func(key, message string)) (*yaml.Node, bool) {
-	act, ok := moduleOf(s.ModuleID)
+func convertStep(s build.ActionStep, modules Modules, problem func(key, message string)) (*yaml.Node, bool) {
+	act, ok := modules.action(s.ModuleID)
 	switch {
 	case !ok:
 		problem(".module_id", "found "+shown(s.ModuleID)+", which this version does not know")

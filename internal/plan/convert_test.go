@@ -30,7 +30,7 @@ func TestConvert(t *testing.T) {
 			{ModuleID: "download_artifact", Name: "Last", Enable: &off, Properties: map[string]any{"url": "https://x/p/v/n"}},
 		},
 	}
-	got, err := plan.Convert(job)
+	got, err := plan.Convert(job, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestConvertProblems(t *testing.T) {
 	off := false
 	_, err := plan.Convert(build.Config{Steps: []build.ActionStep{
 		{ModuleID: "unknown", Name: "a"}, {ModuleID: "sh", Name: "b"}, {ModuleID: "build_image", Name: "c"}, {ModuleID: "gradle", Name: "d", Properties: map[string]any{"command": "x"}},
-	}})
+	}}, nil)
 	want := `steps[0].module_id: found "unknown", which this version does not know
 steps[1].properties.command: is missing
 steps[2].properties.organization: is missing
@@ -113,7 +113,7 @@ steps[3].properties.jdk: is missing; a build file must name it`
 	if err == nil || err.Error() != want {
 		t.Errorf("the problems are\n%v\nwant\n%s", err, want)
 	}
-	if _, err := plan.Convert(build.Config{Steps: []build.ActionStep{{ModuleID: "sh", Name: "b", Enable: &off, Properties: map[string]any{"command": "x"}}}}); err == nil ||
+	if _, err := plan.Convert(build.Config{Steps: []build.ActionStep{{ModuleID: "sh", Name: "b", Enable: &off, Properties: map[string]any{"command": "x"}}}}, nil); err == nil ||
 		err.Error() != "steps: has no enabled steps, and a build file must have some" {
 		t.Error(err)
 	}
@@ -153,7 +153,7 @@ func TestConvertRoundTrip(t *testing.T) {
 		in.File = nil
 		in.Params = []plan.Param{{Name: "codeBranch", Value: "main"}, {Name: "a", Value: "b"}}
 		in.Job.Arch, in.Job.Steps = "x86-64", rapid.SliceOfN(step, 1, 5).Draw(t, "steps")
-		file, err := plan.Convert(in.Job)
+		file, err := plan.Convert(in.Job, nil)
 		if err != nil {
 			if strings.Contains(err.Error(), "no enabled steps") {
 				return

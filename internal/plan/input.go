@@ -14,6 +14,7 @@ type Input struct {
 	System  []Param      // set by the service; nobody can redefine them
 	Source  Source       // the job's repository, as far as it has one
 	Classes []string     // of executors, upper case
+	Modules Modules      // of the operator
 	Flow    *FlowContext // of a build that is part of a flow; nil for one that stands alone
 }
 

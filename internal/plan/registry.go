@@ -193,25 +193,12 @@ func keywords() []string {
 	return words
 }
 
-// moduleOf returns the action of a module id: the vendor's, Atelier's own, or the bare keyword.
-func moduleOf(id string) (action, bool) {
-	name := strings.TrimSuffix(id, ".action")
-	number, vendors := strings.CutPrefix(name, "devcloud2018.codeci_action_")
-	keyword := strings.TrimPrefix(name, "local.codeci_action_")
-	for _, a := range actions {
-		if vendors && a.module == number && number != "" || a.keyword == keyword {
-			return a, true
-		}
-	}
-	return action{}, false
-}
-
 // Steps knows which steps an ACTION job may have. It implements build.Steps.
-type Steps struct{}
+type Steps struct{ Modules Modules }
 
 // CheckStep returns a fault.Invalid error when no action has the step's module id, or a property has the wrong type.
-func (Steps) CheckStep(step build.ActionStep) error {
-	act, ok := moduleOf(step.ModuleID)
+func (s Steps) CheckStep(step build.ActionStep) error {
+	act, ok := s.Modules.action(step.ModuleID)
 	if !ok {
 		return fault.Field("module_id", "found %s; known are the vendor's published ids, and local.codeci_action_<keyword>.action with one of %s",
 			shown(step.ModuleID), strings.Join(slices.Sorted(slices.Values(keywords())), ", "))

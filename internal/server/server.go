@@ -62,6 +62,7 @@ type Config struct {
 
 	FileRepositories []string                 // directories below which file:// repositories may be built
 	Slots            int                      // builds at a time; 0 for the engine's default
+	Modules          plan.Modules             // what the operator has learnt of module ids
 	Classes          []string                 // of builds that this server runs; all when empty
 	Limits           build.Limits             // on builds at a time, over all servers
 	Containers       *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
@@ -179,11 +180,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
+		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Log)
 	builds := build.NewService(build.Parts{
-		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
+		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{Modules: c.Modules}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits, Doomed: s.purger.Wake,
 	})
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now}
@@ -208,7 +209,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
 			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate, MissingIs422: c.MissingIs422,
-			Images: catalogue(c), Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
+			Images: catalogue(c), Modules: c.Modules, Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
