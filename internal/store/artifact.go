@@ -77,7 +77,7 @@ func (s *Store) Artifact(ctx context.Context, project build.ProjectID, version, 
 // ArtifactsOf implements [artifact.Index].
 func (s *Store) ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Artifact, error) {
 	rows, err := s.reader.rows(ctx, `SELECT `+artifactColumns+` FROM artifacts
-		WHERE record_id = ? OR record_id IN (SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY id`, string(id), string(id))
+		WHERE record_id IN (SELECT CAST(? AS TEXT) UNION ALL SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY id`, string(id), string(id))
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,8 +20,8 @@ func (s *Store) Statements() []string {
 	return all
 }
 
-// Explain returns how SQLite would find the rows of a query, a line for each table.
-func (s *Store) Explain(ctx context.Context, query string) ([]string, error) {
+// ExplainSQLite returns how SQLite would find the rows of a query, a line for each table.
+func (s *Store) ExplainSQLite(ctx context.Context, query string) ([]string, error) {
 	args := make([]any, strings.Count(query, "?"))
 	rows, err := s.writer.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
@@ -29,4 +31,89 @@ func (s *Store) Explain(ctx context.Context, query string) ([]string, error) {
 		var id, parent, unused int
 		return line, row.Scan(&id, &parent, &unused, &line)
 	})
+}
+
+// PlanNode is a part of how PostgreSQL would find the rows of a query.
+type PlanNode struct {
+	Kind      string     `json:"Node Type"`
+	Table     string     `json:"Relation Name"`
+	Index     string     `json:"Index Name"`
+	Condition string     `json:"Index Cond"`
+	Inner     []PlanNode `json:"Plans"`
+}
+
+// Fill puts many rows into tables of a PostgreSQL database, and a few into the others, so that it plans as it does after years.
+func (s *Store) Fill(ctx context.Context, large []string) (err error) {
+	conn, err := s.writer.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "SET session_replication_role = replica"); err != nil { // which looks at no foreign keys
+		return err
+	}
+	rows, err := conn.QueryContext(ctx, `SELECT table_name, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position), string_agg(CASE
+			WHEN data_type = 'boolean' THEN 'false'
+			WHEN column_name IN ('replaced_at', 'deleted_at', 'next_at', 'lease_until', 'stop_requested_at', 'expires_at') THEN '0'
+			WHEN data_type <> 'text' THEN 'i'
+			WHEN column_name = 'state' THEN '''succeeded'''
+			WHEN table_name || '.' || column_name IN ('records.parent_id', 'records.waits_for', 'jobs.disabling') THEN ''''''
+			WHEN column_name IN ('repo_name', 'trigger_type', 'branch', 'tag') THEN '''v1'''
+			WHEN column_name IN ('id', 'parent_id', 'key', 'token', 'info_id', 'uuid', 'build_project_id', 'record_id', 'name', 'address') THEN '''v'' || i'
+			WHEN column_name = 'job_id' THEN '''v'' || i % 20'
+			ELSE '''v'' || i % 500' END, ', ' ORDER BY ordinal_position)
+		FROM information_schema.columns WHERE table_schema = current_schema() AND table_name NOT LIKE 'goose%' GROUP BY table_name`)
+	if err != nil {
+		return err
+	}
+	tables, err := collect(rows, func(row scanner) (t [3]string, err error) { return t, row.Scan(&t[0], &t[1], &t[2]) })
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		n := "50"
+		if slices.Contains(large, t[0]) {
+			n = "20000"
+		}
+		insert := "INSERT INTO " + t[0] + " (" + t[1] + ") SELECT " + t[2] + " FROM generate_series(1, " + n + ") i ON CONFLICT DO NOTHING"
+		if _, err := conn.ExecContext(ctx, insert); err != nil {
+			return errors.Join(errors.New(insert), err)
+		}
+	}
+	_, err = conn.ExecContext(ctx, "ANALYZE")
+	return err
+}
+
+// ExplainPostgreSQL returns how PostgreSQL would find the rows of queries, whatever their values are.
+func (s *Store) ExplainPostgreSQL(ctx context.Context, queries []string, found func(query string, plan PlanNode)) (err error) {
+	conn, err := s.writer.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "SET plan_cache_mode = force_generic_plan"); err != nil {
+		return err
+	}
+	for _, query := range queries {
+		if _, err := conn.ExecContext(ctx, "PREPARE asked AS "+s.dialect.bind(query)); err != nil {
+			return errors.Join(errors.New(query), err)
+		}
+		execute := "EXPLAIN (FORMAT JSON) EXECUTE asked"
+		if n := strings.Count(query, "?"); n > 0 {
+			execute += "(" + strings.TrimSuffix(strings.Repeat("NULL, ", n), ", ") + ")"
+		}
+		var text string
+		if err := conn.QueryRowContext(ctx, execute).Scan(&text); err != nil {
+			return errors.Join(errors.New(query), err)
+		}
+		var plans []struct{ Plan PlanNode }
+		if err := json.Unmarshal([]byte(text), &plans); err != nil {
+			return err
+		}
+		found(query, plans[0].Plan)
+		if _, err := conn.ExecContext(ctx, "DEALLOCATE asked"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

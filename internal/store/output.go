@@ -17,7 +17,7 @@ func saveOutput(ctx context.Context, t *tx, id build.RecordID, output build.Outp
 // Outputs implements [build.Store].
 func (s *Store) Outputs(ctx context.Context, id build.RecordID) ([]build.Output, error) {
 	rows, err := s.reader.rows(ctx, `SELECT record_id, kind, reference, digest FROM outputs
-		WHERE record_id = ? OR record_id IN (SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY reference, record_id`, string(id), string(id))
+		WHERE record_id IN (SELECT CAST(? AS TEXT) UNION ALL SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY reference, record_id`, string(id), string(id))
 	if err != nil {
 		return nil, err
 	}

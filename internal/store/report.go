@@ -27,7 +27,7 @@ func saveReport(ctx context.Context, t *tx, r build.Report) error {
 // Reports implements [build.Store].
 func (s *Store) Reports(ctx context.Context, id build.RecordID) ([]build.Report, error) {
 	rows, err := s.reader.rows(ctx, `SELECT record_id, sequence, id, stage, files, succeeded, failed, errors, skipped, duration, coverage, archive_id, created_at
-		FROM reports WHERE record_id = ? OR record_id IN (SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY id`, string(id), string(id))
+		FROM reports WHERE record_id IN (SELECT CAST(? AS TEXT) UNION ALL SELECT id FROM records WHERE parent_id = ? AND parent_id <> '') ORDER BY id`, string(id), string(id))
 	if err != nil {
 		return nil, err
 	}
