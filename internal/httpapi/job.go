@@ -56,14 +56,15 @@ func (a *API) updateJob(c call, in createJobRequest) (*envelope[jobIDAnswer], er
 // taskKeys are the keys that a task cannot do without.
 var taskKeys = []string{"job_name", "arch", "project_id", "steps"}
 
-// complete reports whether keys are there. Their values are the service's matter.
+// complete reports whether keys are there, and the project's id is one. The other values are the service's matter.
 func (b jobBody) complete(keys ...string) error {
 	for _, key := range keys {
 		if !b.given[key] {
 			return invalid(codeInvalid, key, "is missing")
 		}
 	}
-	return nil
+	var project projectID
+	return project.parse("project_id", b.ProjectID)
 }
 
 type deletedJobAnswer struct {

@@ -194,15 +194,35 @@ var demands = map[string][]string{
 var refusals = map[string][]fault.Kind{
 	"CreateBuildJob": {fault.Exists, fault.Limit}, "CreateNewJob": {fault.Exists, fault.Limit}, "CopyJob": {fault.Exists, fault.Limit},
 	"UpdateBuildJob": {fault.Exists}, "UpdateNewJob": {fault.Exists}, "RestoreRecyclingJobs": {fault.Exists, fault.Limit},
-	"RunJob": {fault.Disabled, fault.Limit}, "ExecuteJob": {fault.Disabled, fault.Limit}, "RerunBuild": {fault.Disabled, fault.Limit},
+	"RunJob": {fault.Disabled}, "ExecuteJob": {fault.Disabled}, "RerunBuild": {fault.Disabled},
 	"StopBuildJob": {fault.Finished}, "StopJob": {fault.Finished}, "StopTheJob": {fault.Finished},
-	"CreateJobGroup": {fault.Exists, fault.Limit}, "UpdateJobGroup": {fault.Exists, fault.Limit},
+	"CreateJobGroup": {fault.Exists, fault.Limit}, "UpdateJobGroup": {fault.Exists},
 	"CreateTemplate": {fault.Exists, fault.Limit}, "CreateTemplates": {fault.Exists, fault.Limit},
 	"UploadKeystore": {fault.Exists}, "UpdateKeystore": {fault.Exists}, "AddKeystorePermission": {fault.Exists},
 	"ListBuildInfoRecord": {fault.Period}, "ListBuildInfoRecordByJobId": {fault.Period}, "ListRecords": {fault.Period},
 	"ShowListPeriodHistory": {fault.Period}, "ShowJobSuccessRatio": {fault.Period},
 	"ShowHistoryDetails": {fault.NoHistory}, "ShowLastHistory": {fault.NoHistory},
-	"ReceiveHook": {fault.Unauthenticated, fault.Limit},
+	"ReceiveHook": {fault.Unauthenticated},
+}
+
+// aboutNothing are operations that name nothing which could be missing, but for templates, which have a code of their own.
+var aboutNothing = []string{
+	"AddFavouriteCustomTemplate", "AddFavouriteOfficialTemplate", "CheckJobCountIsTopLimit", "CheckJobInternal", "ClearRecyclingJobs", "CreateTemplate",
+	"CreateTemplates", "DeleteTemplate", "DeleteTemplates", "ListBriefRecord", "ListCustomTemplate", "ListJob", "ListKeystore", "ListKeystoreSearch",
+	"ListMessages", "ListOfficialTemplate", "ListRecommendOfficialTemplate", "ListRecyclingJob", "ListRelatedProjectInfo", "ListTemplates",
+	"ReceiveHook", "RemoverFavouriteCustomTemplate", "RemoverFavouriteOfficialTemplate", "SetKeepTime", "ShowBuildParamsList",
+	"ShowDefaultBuildParameters", "ShowDomainStatus", "ShowDomainsStatuses", "ShowImageTemplateList", "ShowJobSystemParameters",
+	"ShowPackageSpecCountDown", "ShowRelatedProject", "ShowSummaryBuildJobInfo", "ShowTemplate", "ShowUserChargeType", "UploadKeystore",
+}
+
+// allowed are operations that everybody may call who may come in: they are about the caller's own, or show what the caller may see.
+var allowed = []string{
+	"AddFavouriteCustomTemplate", "AddFavouriteOfficialTemplate", "CheckJobCountIsTopLimit", "CheckJobInternal", "ClearRecyclingJobs", "CreateTemplate",
+	"CreateTemplates", "ListBriefRecord", "ListCustomTemplate", "ListJob", "ListKeystore", "ListKeystoreSearch", "ListMessages", "ListOfficialTemplate",
+	"ListRecyclingJob", "ListRelatedProjectInfo", "ListTemplates", "ReadMessage", "RemoverFavouriteCustomTemplate", "RemoverFavouriteOfficialTemplate",
+	"ShowAvailableInnerSpec", "ShowKeystorePermission", "ShowBuildParamsList", "ShowDefaultBuildParameters", "ShowDockerfileTemplate", "ShowDomainStatus", "ShowDomainsStatuses",
+	"ShowImageTemplateList", "ShowJobSystemParameters", "ShowPackageSpecCountDown", "ShowProjectPermission", "ShowRelatedProject",
+	"ShowSummaryBuildJobInfo", "ShowTemplate", "ShowUserChargeType", "ShowUserOverPackageQuota", "UploadKeystore",
 }
 
 // moreCodes are codes that belong to no kind of fault and that only some operations have.
@@ -215,6 +235,7 @@ var moreCodes = []struct {
 		"ShowTemplate", "DeleteTemplate", "DeleteTemplates", "SaveTemplateUsedInfo", "AddFavouriteCustomTemplate", "RemoverFavouriteCustomTemplate",
 		"AddFavouriteOfficialTemplate", "RemoverFavouriteOfficialTemplate",
 	}},
+	{http.StatusBadRequest, codeInvalid, []string{"ExecuteAutoBuildJob"}}, // which reads its body itself
 	{http.StatusBadRequest, codeFileName, []string{"UploadKeystore", "UpdateKeystore"}},
 	{http.StatusBadRequest, codeNoFile, []string{"UploadKeystore"}},
 	{http.StatusBadRequest, codeTooManyFiles, []string{"UploadKeystore"}},
@@ -276,10 +297,14 @@ func (a *API) describe(o operation, route string, in, out *schemas, recorded exa
 	if o.open {
 		p.Security = &[]map[string][]string{}
 	}
-	codes := map[int][]string{http.StatusBadRequest: {codeInvalid}}
+	codes := map[int][]string{}
 	for i := range o.in.NumField() {
 		f := o.in.Field(i)
 		if mode, ok := f.Tag.Lookup("body"); ok {
+			codes[http.StatusBadRequest] = append(codes[http.StatusBadRequest], codeInvalid)
+			if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.String { // a bare list of ids
+				codes[http.StatusBadRequest] = append(codes[http.StatusBadRequest], codeInvalidID)
+			}
 			codes[http.StatusBadRequest] = append(codes[http.StatusBadRequest], codesOfIDs(f.Type)...)
 			body := in.of(f.Type)
 			if more := demands[o.id]; more != nil {
@@ -306,6 +331,9 @@ func (a *API) describe(o operation, route string, in, out *schemas, recorded exa
 		}
 		p.Parameters = append(p.Parameters, documentParameter{name, place, inPath || f.Tag.Get("required") == "true", parameterWords[name], s})
 		codes[http.StatusBadRequest] = append(codes[http.StatusBadRequest], codeOfWrong(f.Type)...)
+		if !inPath && (f.Tag.Get("required") == "true" || f.Type.Kind() == reflect.Slice) { // which may be missing, or have too many parts
+			codes[http.StatusBadRequest] = append(codes[http.StatusBadRequest], codeInvalid)
+		}
 	}
 	for _, h := range headers[o.id] {
 		p.Parameters = append(p.Parameters, documentParameter{h.name, "header", h.required, h.text, h.schema})
@@ -336,13 +364,13 @@ func codeOfWrong(t reflect.Type) []string {
 	return []string{onWire(err, false).Code}
 }
 
+// freeIDs are keys of bodies that end like those of ids, and may have any text.
+var freeIDs = []string{"build_commit_id", "endpoint_id", "module_id", "repo_id", "resource_id"}
+
 // codesOfIDs returns the codes of ids in a body that have a wrong form.
 func codesOfIDs(t reflect.Type) (codes []string) {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice:
-		if t.Elem().Kind() == reflect.String && t.Kind() == reflect.Slice {
-			return []string{codeInvalidID} // a bare list of ids
-		}
 		return codesOfIDs(t.Elem())
 	case reflect.Struct:
 		for i := range t.NumField() {
@@ -350,6 +378,7 @@ func codesOfIDs(t reflect.Type) (codes []string) {
 			switch {
 			case strings.Contains(name, "job_id"):
 				codes = append(codes, codeInvalidJobID)
+			case slices.Contains(freeIDs, name):
 			case name == "id" || strings.HasSuffix(name, "_id"):
 				codes = append(codes, codeInvalidID)
 			default:
@@ -412,13 +441,20 @@ func (a *API) describeErrors(o operation, p *documentPath, out *schemas, codes m
 	if !o.open {
 		add(fault.Unauthenticated)
 		codes[http.StatusUnauthorized] = append(codes[http.StatusUnauthorized], "APIGW.0307")
-		add(fault.Forbidden)
+		if !slices.Contains(allowed, o.id) {
+			add(fault.Forbidden)
+		}
 		codes[http.StatusForbidden] = append(codes[http.StatusForbidden], "APIGW.0302")
 	}
 	codes[http.StatusTooManyRequests] = []string{codeThrottled}
-	add(fault.NotFound)
+	if !slices.Contains(aboutNothing, o.id) {
+		add(fault.NotFound)
+	}
 	for _, kind := range refusals[o.id] {
 		add(kind)
+	}
+	if o.id == "CreateBuildJob" || o.id == "CreateNewJob" { // which make one
+		codes[http.StatusBadRequest] = slices.DeleteFunc(codes[http.StatusBadRequest], func(code string) bool { return code == codeInvalidJobID })
 	}
 	for _, of := range moreCodes {
 		if slices.Contains(of.operations, o.id) {

@@ -34,13 +34,20 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestMain fails when all tests ran and an operation that the server has was never answered to the official clients.
+// TestMain fails when all tests ran and an operation that the server has was never answered to the official clients, or never refused
+// something that its document says it refuses; what all operations refuse is left to the conformance suite.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if only := flag.Lookup("test.run").Value.String(); code == 0 && only == "" && flag.Lookup("test.skip").Value.String() == "" {
 		for _, id := range unanswered() {
 			fmt.Fprintf(os.Stderr, "no test called %s with success\n", id)
 			code = 1
+		}
+		for _, missing := range servertest.Unprovoked() {
+			if operation, failure, _ := strings.Cut(missing, " "); slices.Contains(servertest.SpecificCodes, failure) {
+				fmt.Fprintf(os.Stderr, "no test provoked what the document has for %s: %s\n", operation, failure)
+				code = 1
+			}
 		}
 	}
 	os.Exit(code)

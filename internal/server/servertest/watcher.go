@@ -18,6 +18,30 @@ type watcher struct {
 
 var errorCodes = sync.OnceValue(httpapi.ErrorCodes)
 
+// failure is an error that an operation answered with.
+type failure struct{ operation, code string }
+
+var failures sync.Map // of all servers of this process
+
+// SpecificCodes are the codes of what only some operations refuse.
+var SpecificCodes = []string{
+	"CB.00031059", "CB.00031105", "CB.00039001", "CB.00039002", "CB.00039003", "CB.00060203", "CB.00060212", "CB.00060213", "DEV.CB.032302", "DEV.CB.0520002",
+}
+
+// Unprovoked returns the errors that the service's document has, and that no server of this process has answered with yet: an operation
+// and a code each.
+func Unprovoked() (missing []string) {
+	for operation, codes := range errorCodes() {
+		for _, code := range codes {
+			if _, seen := failures.Load(failure{operation, code}); !seen {
+				missing = append(missing, operation+" "+code)
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
 // Handle implements [slog.Handler].
 func (w *watcher) Handle(ctx context.Context, record slog.Record) error {
 	if record.Message != "request" {
@@ -33,6 +57,7 @@ func (w *watcher) Handle(ctx context.Context, record slog.Record) error {
 		}
 		return true
 	})
+	failures.Store(failure{operation, code}, true)
 	if known := errorCodes()[operation]; code != "" && len(known) > 0 && !slices.Contains(known, code) {
 		w.t.Errorf("the document of the service does not say that %s can answer with %s", operation, code)
 	}
