@@ -199,7 +199,7 @@ var refusals = map[string][]fault.Kind{
 	"CreateJobGroup": {fault.Exists, fault.Limit}, "UpdateJobGroup": {fault.Exists},
 	"CreateTemplate": {fault.Exists, fault.Limit}, "CreateTemplates": {fault.Exists, fault.Limit},
 	"UploadKeystore": {fault.Exists}, "UpdateKeystore": {fault.Exists}, "AddKeystorePermission": {fault.Exists},
-	"ListBuildInfoRecord": {fault.Period}, "ListBuildInfoRecordByJobId": {fault.Period}, "ListRecords": {fault.Period},
+	"ListBuildInfoRecord": {fault.Period}, "ListBuildInfoRecordByJobId": {fault.Period},
 	"ShowListPeriodHistory": {fault.Period}, "ShowJobSuccessRatio": {fault.Period},
 	"ShowHistoryDetails": {fault.NoHistory}, "ShowLastHistory": {fault.NoHistory},
 	"ReceiveHook": {fault.Unauthenticated},
@@ -235,8 +235,8 @@ var moreCodes = []struct {
 		"ShowTemplate", "DeleteTemplate", "DeleteTemplates", "SaveTemplateUsedInfo", "AddFavouriteCustomTemplate", "RemoverFavouriteCustomTemplate",
 		"AddFavouriteOfficialTemplate", "RemoverFavouriteOfficialTemplate",
 	}},
-	{http.StatusBadRequest, codeInvalid, []string{"ExecuteAutoBuildJob"}}, // which reads its body itself
-	{http.StatusBadRequest, codeFileName, []string{"UploadKeystore", "UpdateKeystore"}},
+	{http.StatusBadRequest, codeInvalid, []string{"ExecuteAutoBuildJob", "UploadKeystore"}}, // which read their bodies themselves
+	{http.StatusBadRequest, codeFileName, []string{"UploadKeystore", "UpdateKeystore", "DownloadKeystore", "DownloadKeystoreByName"}},
 	{http.StatusBadRequest, codeNoFile, []string{"UploadKeystore"}},
 	{http.StatusBadRequest, codeTooManyFiles, []string{"UploadKeystore"}},
 }

@@ -63,6 +63,8 @@ type Config struct {
 	FileRepositories []string                 // directories below which file:// repositories may be built
 	Slots            int                      // builds at a time; 0 for the engine's default
 	Modules          plan.Modules             // what the operator has learnt of module ids
+	MaxTasks         int                      // of a tenant; 0 for 10,000
+	MaxTemplates     int                      // of a tenant; 0 for 5000
 	Classes          []string                 // of builds that this server runs; all when empty
 	Limits           build.Limits             // on builds at a time, over all servers
 	Containers       *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
@@ -185,9 +187,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.purger = purge.New(s.store, s.logs, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{Modules: c.Modules}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, Limits: c.Limits, Doomed: s.purger.Wake,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, Limits: c.Limits, Doomed: s.purger.Wake,
 	})
-	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now}
+	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now, Most: cmp.Or(c.MaxTemplates, template.Max)}
 	s.notices = &notice.Sender{
 		Store: s.store, Sealer: parts.Sealer, People: s.iam, Mail: c.Mail, Robots: notice.NewRobots(c.NoticeNetworks), Zone: c.Zone, Log: c.Log,
 		Now: time.Now, Wake: s.store.NoticeStored(), Pauses: c.NoticePauses,

@@ -51,6 +51,7 @@ type Service struct {
 	Users        Users
 	Repositories Repositories
 	Now          func() time.Time
+	Most         int // templates of a tenant
 }
 
 func noSuchTemplate(uuid string) error {
@@ -67,7 +68,7 @@ func (s *Service) Create(ctx context.Context, actor build.Actor, t Template) (Te
 	}
 	t.UUID, t.DomainID, t.UserID, t.UserName = build.NewHexID(), actor.DomainID, actor.UserID, actor.UserName
 	t.CreatedAt = s.Now().UTC().Truncate(time.Millisecond)
-	return t, s.Store.CreateTemplate(ctx, t, Max)
+	return t, s.Store.CreateTemplate(ctx, t, s.Most)
 }
 
 // Custom returns a template of the actor's domain.

@@ -11,7 +11,7 @@ import (
 	"atelier/internal/fault"
 )
 
-// Max is how many templates a tenant may have, by the vendor's guide.
+// Max is how many templates a tenant may have where nobody says otherwise, by the vendor's guide.
 const Max = 5000
 
 const (

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"atelier/internal/iam"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 	if only := flag.Lookup("test.run").Value.String(); code == 0 && only == "" && flag.Lookup("test.skip").Value.String() == "" {
 		for _, missing := range servertest.Unprovoked() {
 			operation, failure, _ := strings.Cut(missing, " ")
+			if !databaseTested.Load() && (failure == "CB.00060100" || failure == "CB.00060101") {
+				continue // no PostgreSQL is installed, and the test that needs it was skipped
+			}
 			if operation == "ReceiveHook" && strings.HasPrefix(failure, "APIGW") {
 				continue // nobody signs in there: test/api has its signatures, and internal/httpapi what is too much or too large
 			}
@@ -169,6 +173,9 @@ func TestErrorsOfTooMany(t *testing.T) {
 	})
 }
 
+// databaseTested says that the test below was not skipped.
+var databaseTested atomic.Bool
+
 // unknown is a caller that the database is asked for each time.
 var unknown = servertest.User{Key: signature.Key{Access: "NOBODYNOBODYNOBODY00", Secret: "x"}}
 
@@ -176,6 +183,7 @@ var unknown = servertest.User{Key: signature.Key{Access: "NOBODYNOBODYNOBODY00",
 func TestErrorsOfDatabase(t *testing.T) {
 	t.Parallel()
 	address := postgrestest.New(t)
+	databaseTested.Store(true)
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
@@ -278,6 +286,7 @@ func TestErrorsOfStrangers(t *testing.T) {
 			path += "?" + r.query.Encode()
 		}
 		if name == "UploadKeystore" { // a form
+			send(viewer, r, path, "nonsense")
 			continue
 		}
 		for _, user := range []servertest.User{viewer, tester, stranger} {
