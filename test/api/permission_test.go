@@ -242,3 +242,50 @@ func testNothingIsTold(t *testing.T, s *servertest.Server, outsider servertest.U
 		}
 	}
 }
+
+// roles is the vendor's table of what the roles of a project let their holders do with its tasks.
+var roles = map[iam.Role][]string{
+	iam.ProjectAdministrator: {"create", "edit", "delete", "view", "run", "clone", "disable", "assign permissions on"},
+	iam.ProjectManager:       {"create", "edit", "delete", "view", "run", "clone", "disable", "assign permissions on"},
+	iam.SystemEngineer:       {"create", "edit", "delete", "view", "run", "clone", "disable"},
+	iam.Committer:            {"create", "edit", "delete", "view", "run", "clone", "disable"},
+	iam.Developer:            {"create", "edit", "delete", "view", "run", "clone", "disable"},
+	iam.ProductManager:       {"view"},
+	iam.TestManager:          {"view"},
+	iam.Viewer:               {"view"},
+	iam.OperationManager:     {},
+	iam.Tester:               {},
+	iam.Participant:          {},
+}
+
+// TestRoles sends every operation as every role: what its holder may not do is refused, and what it may is not.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	c := s.Client(s.Admin)
+	one := create(t, c, shell(s, "built", "true"))
+	run(t, c, &model.RunJobRequestBody{JobId: one})
+	info := await(t, c, one, 1)
+	for role, verbs := range roles {
+		user := s.NewUser("holder-" + strings.ReplaceAll(fmt.Sprint(role), "_", "-"))
+		s.Grant(s.Project, user, role)
+		for _, o := range operations() {
+			need, listed := accesses[o.id]
+			if !listed {
+				continue
+			}
+			job, may := one, need.member || slices.Contains(verbs, need.verb)
+			if may && need.verb != "view" { // which may well be the end of it
+				job = create(t, c, shell(s, fmt.Sprintf("for-%v-%s", role, o.id), "true"))
+			}
+			ids := strings.NewReplacer(
+				"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId,
+				"{build_project_id}", *info.BuildProjectId, "JOB", job, "PROJECT", s.Project, "*", "1.0/app.jar", "ROOT", job,
+			)
+			a := s.Call(user, o.method, ids.Replace(o.path+need.query), ids.Replace(need.body))
+			if refused := strings.Contains(a.Body, "your roles in the project do not let you"); refused == may || refused != (a.Status == 403) || a.Status >= 500 || a.Status == 401 {
+				t.Errorf("%v, %s: %d %s", role, o.id, a.Status, a.Body)
+			}
+		}
+	}
+}
