@@ -101,6 +101,26 @@ type errorBody struct {
 	RequestID string `json:"request_id"`
 }
 
+// chinese says in a word what each code is about. The sentence after it names fields and values as they are written, in English.
+var chinese = map[string]string{
+	codeInvalid: "参数错误", codeInvalidJobID: "任务ID错误", codeInvalidID: "ID错误", codeFileName: "文件名错误", codeNoFile: "文件不能为空", codeTooManyFiles: "文件数量过多",
+	codeGateway: "请求错误", codeNoSuchAPI: "API不存在", codeNotFound: "资源不存在", codeOldNotFound: "资源不存在", codeNoTemplate: "模板不存在",
+	codeUnauthenticated: "认证信息错误", "APIGW.0307": "令牌需要更新", "APIGW.0302": "用户无权访问该API", codeThrottled: "请求过于频繁",
+	"CB.00031001": "没有权限", "DEVCB.00031001": "没有权限", "CB.00039001": "名称已存在", "CB.00039002": "任务已禁用", "CB.00039003": "已达到上限",
+	"DEV.CB.032302": "构建状态已改变", "CB.00031059": "没有构建历史", "CB.00031105": "查询时间跨度过长", codeBusy: "网络繁忙，请稍后重试", codeInternal: "内部错误",
+}
+
+// inChinese returns the error for who reads Chinese.
+func (e *apiError) inChinese() *apiError {
+	words, ok := chinese[e.Code]
+	if !ok {
+		return e
+	}
+	other := *e
+	other.Prefix = words + "。"
+	return &other
+}
+
 // errorStyle makes the body of an error.
 type errorStyle func(e *apiError, requestID string) any
 
@@ -116,6 +136,9 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, e *apiError, ca
 	}
 	if e.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(e.retryAfter))
+	}
+	if prefersChinese(r) {
+		e = e.inChinese()
 	}
 	body, err := encode(style(e, id))
 	if err != nil {

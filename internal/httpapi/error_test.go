@@ -183,3 +183,16 @@ func TestCodesAreDocumented(t *testing.T) {
 		t.Errorf("only %d codes were found", found)
 	}
 }
+
+// TestChinese checks that there are Chinese words for every code that the document has.
+func TestChinese(t *testing.T) {
+	t.Parallel()
+	for operation, codes := range ErrorCodes() {
+		for _, code := range codes {
+			e := (&apiError{Code: code, Prefix: "x", Message: "y"}).inChinese()
+			if !strings.HasSuffix(e.Prefix, "。") || e.Message != "y" {
+				t.Errorf("%s: %+v", operation, e)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -76,13 +77,15 @@ var triggerWords = map[build.Trigger][2]string{ // English, Chinese
 
 // triggerWord is what started a build, in the words for people and in the language that the client asks for.
 func triggerWord(r *http.Request, t build.Trigger) string {
-	language := r.Header.Get("X-Language")
-	if language == "" {
-		language = r.Header.Get("Accept-Language")
-	}
 	words := triggerWords[t]
-	if strings.HasPrefix(strings.ToLower(language), "zh") {
+	if prefersChinese(r) {
 		return words[1]
 	}
 	return words[0]
+}
+
+// prefersChinese reports whether the client asks for Chinese.
+func prefersChinese(r *http.Request) bool {
+	language := cmp.Or(r.Header.Get("X-Language"), r.Header.Get("Accept-Language"))
+	return strings.HasPrefix(strings.ToLower(language), "zh")
 }

@@ -73,6 +73,17 @@ func makeGroup(t *testing.T, s *servertest.Server, name string) string {
 	return *(*answer.Result)[0].Id
 }
 
+// TestChinese asks for errors in Chinese, and for those that the document has but no words.
+func TestChinese(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	for language, want := range map[string]string{"zh-cn": "任务ID错误。job_id: must be 32", "en-us": "Invalid parameter. job_id: must be 32", "": "Invalid parameter. job_id: must be 32"} {
+		r := s.Request("GET", "/v3/jobs/x/status", "")
+		r.Header.Set("X-Language", language)
+		checkProblem(t, s, s.Send(signed(s, r)), 400, "CB.00060201", want)
+	}
+}
+
 // TestFull makes more than there may be.
 func TestFull(t *testing.T) {
 	t.Parallel()
