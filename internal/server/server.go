@@ -322,7 +322,8 @@ type Parts struct {
 
 // OpenParts opens the database and the key that seals secrets in it.
 func OpenParts(ctx context.Context, c Config) (Parts, error) {
-	sealer, err := secret.Open(cmp.Or(c.KeyFile, DefaultKeyFile(c.DataDir)))
+	file := cmp.Or(c.KeyFile, DefaultKeyFile(c.DataDir))
+	sealer, err := secret.Open(file)
 	if err != nil {
 		return Parts{}, err
 	}
@@ -330,10 +331,25 @@ func OpenParts(ctx context.Context, c Config) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
+	if err := checkKey(ctx, db, sealer, file); err != nil {
+		return Parts{}, errors.Join(err, db.Close())
+	}
 	return Parts{
 		Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region}),
 		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
 	}, nil
+}
+
+// checkKey reports whether the key is that of the database.
+func checkKey(ctx context.Context, db *store.Store, sealer *secret.Sealer, file string) error {
+	sealed, err := db.KeyCheck(ctx, func() (string, error) { return sealer.Seal("atelier") })
+	if err != nil {
+		return fmt.Errorf("check the key: %w", err)
+	}
+	if _, err := sealer.Open(sealed); err != nil {
+		return fault.Field("--key-file", "%s has another key than the one that sealed the secrets in the database", file)
+	}
+	return nil
 }
 
 // DefaultKeyFile returns where the key that seals secrets is in a data directory.

@@ -30,6 +30,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("endpoints", func(t *testing.T) { t.Parallel(); testEndpoints(t, open) })
 	t.Run("templates", func(t *testing.T) { t.Parallel(); testTemplates(t, open) })
 	t.Run("scripts", func(t *testing.T) { t.Parallel(); testScripts(t, open) })
+	t.Run("key check", func(t *testing.T) { t.Parallel(); testKeyCheck(t, open) })
 	t.Run("reports", func(t *testing.T) { t.Parallel(); testReports(t, open) })
 	t.Run("trends", func(t *testing.T) { t.Parallel(); testTrends(t, open) })
 	t.Run("notices", func(t *testing.T) { t.Parallel(); testNotices(t, open) })
