@@ -347,6 +347,34 @@ func TestBuildsOfADeadEngine(t *testing.T) {
 	}
 }
 
+// TestBuildThatEndsItsServers has a build that nobody survives come to an end.
+func TestBuildThatEndsItsServers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	left := w.leave("e2", time.Now().Add(-time.Second), false)
+	for {
+		lost, err := w.store.Lost(t.Context(), "nobody", time.Now())
+		if err != nil || len(lost) != 1 {
+			t.Fatal(lost, err)
+		}
+		if lost[0].Fence >= 39 {
+			break
+		}
+		seized, err := w.store.Seize(t.Context(), lost[0], "e2", time.Now().Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.store.Requeue(t.Context(), seized, build.Needs{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := w.store.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e2"}, Now: time.Now(), Until: time.Now().Add(-time.Second)}); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+	}
+	w.start(w.parts("e1"))
+	w.wantEnd(w.end(left.ID), build.Unschedulable, "twenty times or more, so it is not tried again")
+}
+
 // One lost build that cannot be dealt with holds up neither the others nor the start.
 func TestLostBuildWithoutLog(t *testing.T) {
 	t.Parallel()

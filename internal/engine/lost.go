@@ -50,6 +50,13 @@ func (e *Engine) lost(ctx context.Context) ([]build.Lease, error) {
 	return slices.DeleteFunc(lost, func(l build.Lease) bool { return running[l.Record.ID] != nil }), err
 }
 
+// Of a build that ends whoever prepares it, there must not be another try forever. Each takes two fences, that of the lease and that of who finds the
+// build lost.
+const (
+	maxFence      = 40
+	poisonMessage = "The servers that prepared the build were lost, twenty times or more, so it is not tried again."
+)
+
 // reclaimOne puts a lost build back into the queue when no step of it has begun, and ends it otherwise.
 func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	record, owner := lease.Record, lease.Owner
@@ -68,6 +75,8 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	switch {
 	case !record.StopRequestedAt.IsZero():
 		end = build.End{State: build.Aborted, Error: build.StoppedMessage}
+	case record.State == build.Scheduled && lease.Fence >= maxFence:
+		end = build.End{State: build.Unschedulable, Error: poisonMessage}
 	case record.State == build.Scheduled:
 		defer e.Wake()
 		err := e.Queue.Requeue(ctx, lease, build.Needs{}) // the next engine finds out again
