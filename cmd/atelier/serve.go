@@ -68,7 +68,7 @@ type serverFlags struct {
 	CacheSize        int64         `help:"Size of all caches of builds together, in MiB, beyond which those go that were not used for the longest time; 0 for no caches." default:"10240"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
 	AccessLog        bool          `help:"Log every request."`
-	RateLimit        int           `help:"Requests that a user may make in a second, and twice as many at once; 0 for no limit." placeholder:"N"`
+	RateLimit        int           `help:"Requests that may come with one access key in a second, or with the password of a user, and twice as many at once; 0 for no limit." placeholder:"N"`
 	NotFoundStatus   int           `help:"Status of the answer about a task, build or template that does not exist: ${enum}. The hosted service has been seen to send 422." enum:"404,422" default:"404"`
 	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"${log_level}"`
 	LogFormat        string        `help:"Form of the server's own log: ${enum}." enum:"text,json" default:"text"`

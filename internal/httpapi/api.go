@@ -48,7 +48,7 @@ type Parts struct {
 
 	Access *slog.Logger // gets a line for every request; nil for none
 	Audit  *slog.Logger // gets a line for everything that somebody changes; nil for none
-	Rate   int          // requests that a user may make in a second; 0 for no limit
+	Rate   int          // requests with one key in a second; 0 for no limit
 
 	MissingIs422 bool // answer 422, not 404, about what does not exist
 

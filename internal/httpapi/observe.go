@@ -62,7 +62,7 @@ func (a *API) audit(r *http.Request, o operation, body []byte, caller iam.Caller
 		slog.String("source", r.RemoteAddr), slog.String("path", r.URL.Path), slog.Int("status", status), slog.String("error_code", code), slog.String("request_id", requestID))
 }
 
-// limiter bounds how many requests each user makes.
+// limiter bounds how many requests come with each key.
 type limiter struct {
 	perSecond int
 
@@ -72,21 +72,21 @@ type limiter struct {
 
 const maxLimited = 4096
 
-// allow reports whether a user may make a request now; otherwise it says when.
-func (l *limiter) allow(user string, now time.Time) (wait time.Duration, ok bool) {
+// allow reports whether a request with a key may be made now; otherwise it says when.
+func (l *limiter) allow(key string, now time.Time) (wait time.Duration, ok bool) {
 	if l.perSecond == 0 {
 		return 0, true
 	}
 	l.mu.Lock()
-	one := l.young[user]
+	one := l.young[key]
 	if one == nil {
-		if one = l.old[user]; one == nil {
+		if one = l.old[key]; one == nil {
 			one = rate.NewLimiter(rate.Limit(l.perSecond), 2*l.perSecond)
 		}
 		if len(l.young) >= maxLimited || l.young == nil {
 			l.young, l.old = make(map[string]*rate.Limiter), l.young
 		}
-		l.young[user] = one
+		l.young[key] = one
 	}
 	l.mu.Unlock()
 	reservation := one.ReserveN(now, 1)
@@ -97,9 +97,9 @@ func (l *limiter) allow(user string, now time.Time) (wait time.Duration, ok bool
 	return wait, false
 }
 
-// limited is the answer to a user who asks too often.
+// limited is the answer to a caller who asks too often.
 func (a *API) limited(caller iam.Caller) error {
-	if wait, ok := a.limits.allow(caller.User.ID, a.Now()); !ok {
+	if wait, ok := a.limits.allow(caller.Key(), a.Now()); !ok {
 		return &apiError{
 			Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "The throttling threshold has been reached: try again later.",
 			retryAfter: max(1, int(wait.Seconds()+0.999)),

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -34,6 +35,9 @@ type Caller struct {
 func (c Caller) Actor() build.Actor {
 	return build.Actor{UserID: c.User.ID, UserName: c.User.Name, DomainID: c.User.DomainID, Administrator: c.User.Administrator}
 }
+
+// Key is what requests are counted by: the permanent access key that the proof goes back to, or the user's id when it goes back to a password.
+func (c Caller) Key() string { return cmp.Or(c.origin, c.User.ID) }
 
 // InRegion returns an [AuthError] unless the request acts in a region, which everything but the identity operations needs.
 func (c Caller) InRegion() error {

@@ -79,7 +79,7 @@ type Config struct {
 	Mail             *notice.MailServer       // for notices; nil when there is none
 	NoticeNetworks   []netip.Prefix           // private ones that notices may be sent to
 	AccessLog        bool                     // a line in the server's log for every request
-	Rate             int                      // requests that a user may make in a second; 0 for no limit
+	Rate             int                      // requests with one key in a second; 0 for no limit
 	MissingIs422     bool                     // answer 422, not 404, about tasks, builds and templates that do not exist
 	PollRepositories time.Duration            // between looks at the repositories of tasks that are built when code changes; 0 for never
 	NoticePauses     []time.Duration          // before the second and the third try; default 10 s and a minute

@@ -16,6 +16,7 @@ import (
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
 	"atelier/internal/iam"
+	"atelier/internal/iam/signature"
 	"atelier/internal/server"
 	"atelier/internal/server/servertest"
 )
@@ -106,7 +107,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// TestRateLimit asks more often than a user may.
+// TestRateLimit asks more often than one key may.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, func(c *server.Config) { c.Rate = 1 })
@@ -130,5 +131,14 @@ func TestRateLimit(t *testing.T) {
 	}
 	if a := s.Call(s.Admin, "GET", "/v3/"+s.Project+"/jobs?page_size=1", ""); a.Status != 200 {
 		t.Errorf("somebody else is refused: %d %s", a.Status, a.Body)
+	}
+	other, secret, err := s.IAM().CreateKey(t.Context(), s.Developer.ID, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := s.Developer
+	second.Key = signature.Key{Access: other.Access, Secret: secret}
+	if a := s.Call(second, "GET", "/v3/"+s.Project+"/jobs?page_size=1", ""); a.Status != 200 {
+		t.Errorf("another key of the same user is refused: %d %s", a.Status, a.Body)
 	}
 }
