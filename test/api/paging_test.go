@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,6 +142,55 @@ func TestPagesOfBuilds(t *testing.T) {
 	} {
 		if a := s.Call(s.Developer, http.MethodGet, path, ""); a.Status != 200 || !strings.Contains(a.Body, want) {
 			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+		}
+	}
+}
+
+// TestPagesWhileBuildsArrive starts a build before each page is read: no build that was there before is missed, in any list.
+func TestPagesWhileBuildsArrive(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, oneSlot)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "often", "true"))
+	blocker := create(t, c, shell(s, "blocker", "sleep 600"))
+	run(t, c, &model.RunJobRequestBody{JobId: blocker})
+	awaitStatus(t, c, blocker, 1, "RUNNING")
+	const before = 12
+	last := 0
+	start := func() { last = run(t, c, &model.RunJobRequestBody{JobId: job}) }
+	for range before {
+		start()
+	}
+	project := *ok(t, c.ShowRecordInfo, &model.ShowRecordInfoRequest{JobId: job, BuildNo: 1}).Result.BuildProjectId
+	const limit = int32(3)
+	for name, page := range map[string]func(index int) []int{
+		"records": func(index int) []int {
+			data := *ok(t, c.ListRecords, &model.ListRecordsRequest{BuildProjectId: project, Page: new(int32(index)), Limit: new(limit)}).Result.Data
+			return mapped(data, func(r model.BuildRecord) int { n, _ := strconv.Atoi(*r.BuildNo); return n })
+		},
+		"history": func(index int) []int {
+			data := *ok(t, c.ShowListHistory, &model.ShowListHistoryRequest{JobId: job, Offset: int32(index), Limit: limit, Interval: 30}).HistoryRecords
+			return mapped(data, func(r model.HistoryRecord) int { return int(*r.BuildNumber) })
+		},
+	} {
+		seen, known := map[int]bool{}, last
+		for index := 0; ; index++ {
+			numbers := page(index)
+			if !slices.IsSortedFunc(numbers, func(a, b int) int { return b - a }) {
+				t.Errorf("%s: page %d is %v", name, index, numbers)
+			}
+			for _, n := range numbers {
+				seen[n] = true
+			}
+			if len(numbers) < int(limit) {
+				break
+			}
+			start()
+		}
+		for n := 1; n <= known; n++ {
+			if !seen[n] {
+				t.Errorf("%s: build %d is on no page", name, n)
+			}
 		}
 	}
 }
