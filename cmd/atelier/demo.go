@@ -62,6 +62,7 @@ func (c *demoCommand) Run(std stdio, signals interrupts, file *configFlag) (err 
 	config.FileRepositories = append(config.FileRepositories, repositories)
 	ctx := signals.stop
 	d := &demo{std: std, config: config}
+	config.ManyKeys = true // each demonstration has a directory of its own
 	if d.server, err = server.Open(ctx, config); err != nil {
 		return err
 	}

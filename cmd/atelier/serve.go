@@ -54,6 +54,7 @@ type serverFlags struct {
 	TenantBuilds     int      `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
 	MaxTasks         int      `help:"Tasks that a tenant may have." default:"10000"`
 	MaxTemplates     int      `help:"Templates that a tenant may have." default:"5000"`
+	MaxFiles         int      `help:"Files that a tenant may have in file management." default:"20"`
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
 	ModuleAliases    []string `help:"Module ids of steps that this version does not know, as ID=KEYWORD, such as devcloud2018.codeci_action_20099.action=gradle." placeholder:"ID=KEYWORD"`
 	containerFlags   `embed:""`
@@ -102,6 +103,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	check(f.TenantBuilds >= 0, "--tenant-builds", "must be 1 or more, or 0 for no limit, found %d", f.TenantBuilds)
 	check(f.MaxTasks >= 1, "--max-tasks", "must be 1 or more, found %d", f.MaxTasks)
 	check(f.MaxTemplates >= 1, "--max-templates", "must be 1 or more, found %d", f.MaxTemplates)
+	check(f.MaxFiles >= 1, "--max-files", "must be 1 or more, found %d", f.MaxFiles)
 	for _, class := range f.Classes {
 		check(slices.Contains(build.Classes, class), "--classes", "must be some of %s, found %q", strings.Join(build.Classes, ", "), class)
 	}
@@ -139,7 +141,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	return server.Config{
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
-		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
+		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,

@@ -50,6 +50,7 @@ type Service struct {
 	Users  Users
 	Sealer build.Sealer
 	Now    func() time.Time
+	Most   int // files of a tenant
 }
 
 func noSuchFile(id string) error { return fault.New(fault.NotFound, "file %s does not exist", id) }
@@ -74,7 +75,7 @@ func (s *Service) Add(ctx context.Context, actor build.Actor, name, description 
 		ID: build.NewHexID(), DomainID: actor.DomainID, Name: name, Description: description, CreatorID: actor.UserID, CreatorName: actor.UserName,
 		UpdaterID: actor.UserID, UpdaterName: actor.UserName, CreatedAt: now, UpdatedAt: now,
 	}
-	return f, s.Store.AddKeystoreFile(ctx, f, sealed, creatorsGrant(f), MaxFiles)
+	return f, s.Store.AddKeystoreFile(ctx, f, sealed, creatorsGrant(f), s.Most)
 }
 
 // seen returns a file of the actor's domain with what the actor may do with it.

@@ -53,6 +53,7 @@ type Config struct {
 	DataDir  string
 	Database string // sqlite:PATH or postgres://…; a file in DataDir when empty
 	KeyFile  string // of the key that seals secrets; a file in DataDir when empty
+	ManyKeys bool   // the database may have secrets of other keys, which are of no use then; for demonstrations
 	Region   string
 	Domain   string // the tenant that the first start makes
 
@@ -65,6 +66,7 @@ type Config struct {
 	Modules          plan.Modules             // what the operator has learnt of module ids
 	MaxTasks         int                      // of a tenant; 0 for 10,000
 	MaxTemplates     int                      // of a tenant; 0 for 5000
+	MaxFiles         int                      // of a tenant, in file management; 0 for 20
 	Classes          []string                 // of builds that this server runs; all when empty
 	Limits           build.Limits             // on builds at a time, over all servers
 	Containers       *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
@@ -170,7 +172,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now}
+	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now, Most: cmp.Or(c.MaxFiles, keystore.MaxFiles)}
 	images, err := s.openImages(ctx, c)
 	if err != nil {
 		return nil, err
@@ -331,8 +333,10 @@ func OpenParts(ctx context.Context, c Config) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
-	if err := checkKey(ctx, db, sealer, file); err != nil {
-		return Parts{}, errors.Join(err, db.Close())
+	if !c.ManyKeys {
+		if err := checkKey(ctx, db, sealer, file); err != nil {
+			return Parts{}, errors.Join(err, db.Close())
+		}
 	}
 	return Parts{
 		Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region}),

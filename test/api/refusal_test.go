@@ -2,9 +2,12 @@ package api_test
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
 	"atelier/internal/build"
@@ -87,7 +90,7 @@ func TestChinese(t *testing.T) {
 // TestFull makes more than there may be.
 func TestFull(t *testing.T) {
 	t.Parallel()
-	s := servertest.Start(t, func(c *server.Config) { c.MaxTasks, c.MaxTemplates = 2, 1 })
+	s := servertest.Start(t, func(c *server.Config) { c.MaxTasks, c.MaxTemplates, c.MaxFiles = 2, 1, 1 })
 	c := s.Client(s.Developer)
 	first, second := create(t, c, shell(s, "first", "true")), create(t, c, shell(s, "second", "true"))
 	post := func(path, body string) servertest.Answer { return s.Call(s.Developer, "POST", path, body) }
@@ -108,6 +111,18 @@ func TestFull(t *testing.T) {
 	for _, path := range []string{"/v1/template/create", "/v3/templates/create"} {
 		checkProblem(t, s, post(path, strings.Replace(template, "steps", "more", 1)), 400, "CB.00039003", "the tenant has 1 templates")
 	}
+
+	uploadFile(t, s, s.Developer, "a.xml", "<a/>")
+	file, err := os.CreateTemp(t.TempDir(), "*.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	_, _ = file.WriteString("<b/>")
+	_, _ = file.Seek(0, io.SeekStart)
+	refused(t, c.UploadKeystore, &model.UploadKeystoreRequest{Body: &model.UploadKeystoreRequestBody{
+		File: def.NewFilePart(file), Privacy: def.NewMultiPart("true"), Description: def.NewMultiPart(""),
+	}}, 400, "CB.00060213", "the tenant has 1 files")
 
 	for i := range build.MaxGroups {
 		makeGroup(t, s, fmt.Sprint("group", i))
