@@ -13,7 +13,7 @@ import (
 
 // benchLog measures builds that print much: to the end, with the whole log read back.
 func benchLog(ctx context.Context, b *bench) error {
-	s, err := b.serve(ctx, "log", "--log-limit", "0")
+	s, err := b.serve(ctx, "log", "--sandbox", "off", "--log-limit", "0")
 	if err != nil {
 		return err
 	}
