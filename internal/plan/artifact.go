@@ -50,7 +50,7 @@ func (s *scope) fetchAction(step build.ActionStep, problem func(key, message str
 
 // check reports what is wrong with an upload, by input of the build file.
 func (u Upload) check(report func(input, why string)) {
-	if _, err := glob.Parse(u.Pattern); err != nil {
+	if _, err := glob.Parse(u.Pattern); err != nil && u.Pattern != "" { // that it is missing is reported
 		why, _ := fault.Public(err)
 		report("path", why)
 	}
@@ -69,8 +69,8 @@ func (u Upload) check(report func(input, why string)) {
 // check reports an address that no file of the release repository can have.
 func (d Download) check(report func(input, why string)) {
 	for _, prefix := range []string{"https://", "http://", "/"} {
-		if strings.HasPrefix(strings.ToLower(d.URL), prefix) || unresolved(d.URL) {
-			return
+		if strings.HasPrefix(strings.ToLower(d.URL), prefix) || unresolved(d.URL) || d.URL == "" {
+			return // that it is missing is reported
 		}
 	}
 	report("url", "must be an address in the release repository, such as https://<host>/<project id>/<version>/<name>, found "+shown(d.URL))

@@ -10,22 +10,22 @@ import (
 // checkout makes the step that a checkout of a build file stands for. A build was started for a branch, a tag or a commit of
 // the job's own repository; for that repository the choice replaces what the file says, for any other the file decides.
 func (r *reader) checkout(e entry, in map[string]value) *Checkout {
-	get := func(name string) string {
+	optional := func(name string) string {
 		if v := in[name].text; !unresolved(v) {
 			return v
 		}
 		return "" // as if it were not given; a warning was written
 	}
 	c := Checkout{
-		URL: get("url"), Branch: get("branch"), Tag: get("tag"), Commit: get("commit"), Depth: 1,
-		Submodules: get("submodule") == "true", LFS: get("lfs") == "true", Path: r.directory(in["path"]),
+		URL: in["url"].text, Branch: in["branch"].text, Tag: optional("tag"), Commit: optional("commit"), Depth: 1,
+		Submodules: in["submodule"].text == "true", LFS: in["lfs"].text == "true", Path: r.directory(in["path"]),
 	}
-	if depth := get("depth"); depth != "" {
+	if depth := in["depth"].text; depth != "" {
 		c.Depth, _ = strconv.Atoi(depth) // checked as an input
 	}
 	_, scm := in["scm"]
 	switch {
-	case c.URL != "":
+	case c.URL != "" || in["url"].wrong:
 	case scm || r.in.Source.URL == "":
 		r.report(e.at, e.path+".inputs.url", "is missing")
 	default:
@@ -34,16 +34,17 @@ func (r *reader) checkout(e entry, in map[string]value) *Checkout {
 	if in["scm"].text != "" && in["scm"].text != "codehub" {
 		r.report(in["scm"].value, in["scm"].path, "must be codehub, found %s", shown(in["scm"].text))
 	}
-	if _, given := in["branch"]; !given {
-		r.warn("has no branch; the task's is used", e.at, e.path)
-	}
 	own := r.in.Source
+	if c.Branch == "" && !in["branch"].wrong {
+		r.warn("has no branch; the task's is used", e.at, e.path)
+		c.Branch = own.Branch
+	}
 	switch {
 	case !sameRepository(c.URL, own.URL):
 	case own.Fixed || c.Tag == "" && c.Commit == "":
 		c.Branch, c.Tag, c.Commit = own.Branch, own.Tag, own.Commit
 	}
-	if slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil && s.Checkout.Path == c.Path }) {
+	if !in["path"].wrong && slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil && s.Checkout.Path == c.Path }) {
 		r.report(e.at, e.path+".inputs.path", "an earlier checkout goes into the same directory")
 	}
 	return &c

@@ -36,12 +36,10 @@ func (r *reader) steps(steps entry) {
 		}
 	}
 	switch {
-	case len(r.problems) > before:
-		return
-	case count == 0:
-		r.report(steps.at, steps.path, "has no steps")
 	case count > build.MaxSteps:
 		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
+	case count == 0 && len(r.problems) == before:
+		r.report(steps.at, steps.path, "has no steps")
 	}
 	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil || s.Manifest != nil })
 	if !downloads && r.in.Source.URL != "" {
@@ -75,7 +73,6 @@ func (r *reader) keyword(stage string, e entry) {
 		r.unknown(e, keywords())
 		return
 	}
-	before := len(r.problems)
 	stages := act.stages
 	if len(stages) == 0 {
 		stages = []string{stageBuild}
@@ -108,9 +105,6 @@ func (r *reader) keyword(stage string, e entry) {
 		}
 	}
 	values := r.inputs(act, inputs)
-	if len(r.problems) > before {
-		return
-	}
 	step.IgnoreFail = values[ignoreFail].text == "true"
 	step.Caches = act.cachesOf(values[cacheSwitch.name].text)
 	switch act.keyword {
@@ -200,12 +194,17 @@ type value struct {
 	pairs  []Param          // of a map with any keys
 	fields map[string]value // of a map whose keys are known
 	list   []value          // of a list
+	wrong  bool             // reported; nothing is known of it
 }
 
 // inputs reads the inputs of a step.
 func (r *reader) inputs(act action, inputs entry) map[string]value {
 	values := make(map[string]value)
-	for _, e := range r.mapping(inputs.value, inputs.path, "a map") {
+	entries := r.mapping(inputs.value, inputs.path, "a map")
+	if r.follow(inputs.value).Kind != yaml.MappingNode {
+		return values // reported
+	}
+	for _, e := range entries {
 		in, known := act.input(e.key)
 		switch {
 		case !known && !act.nested && (e.key == "name" || e.key == "image"):
@@ -221,14 +220,15 @@ func (r *reader) inputs(act action, inputs entry) map[string]value {
 		case in.kind == texts:
 			values[e.key] = value{entry: e, list: r.texts(e)}
 		default:
-			if v, ok := r.input(in, act, e); ok {
-				values[e.key] = v
+			v, ok := r.input(in, act, e)
+			if v.wrong = !ok; v.wrong {
+				v.text = ""
 			}
+			values[e.key] = v
 		}
 	}
 	for _, in := range act.inputs {
-		given := slices.ContainsFunc(inputs.value.Content, func(n *yaml.Node) bool { return n.Value == in.name })
-		if v, ok := values[in.name]; in.required && (ok && strings.TrimSpace(v.text) == "" && in.kind == text || !ok && !given) {
+		if v, ok := values[in.name]; in.required && (!ok || strings.TrimSpace(v.text) == "" && in.kind == text && !v.wrong) {
 			r.report(inputs.at, inputs.path+"."+in.name, "is missing")
 		}
 	}

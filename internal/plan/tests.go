@@ -63,7 +63,11 @@ func (r *reader) tests(keyword string, given value) *Tests {
 		return nil
 	}
 	t := Tests{Results: in["report_path"].text, Gate: in["ignore_errors"].text == "false", Coverage: in["coverage_report_path"].text}
-	return newTests(keyword, in["enable"].text != "false", in["coverage"].text == "true", t, func(input, why string) {
+	enable := in["enable"].text != "false"
+	for _, v := range in {
+		enable = enable && !v.wrong // it is not known what is missing
+	}
+	return newTests(keyword, enable, in["coverage"].text == "true", t, func(input, why string) {
 		at := given.at
 		if v, ok := in[input]; ok && v.text != "" {
 			at = v.value
