@@ -36,7 +36,10 @@ func planActions(in Input) (Plan, error) {
 			continue
 		}
 		image, _, _ := textProperty(step, "image") // checked when the job was stored; no step depends on it
-		if image != "" && !strings.Contains(image, "/") {
+		switch {
+		case act.service:
+			image = "" // the vendor's pages send one with every step
+		case image != "" && !strings.Contains(image, "/"):
 			image = catalogue + image
 		}
 		planned := Step{

@@ -150,7 +150,7 @@ func convertStep(s build.ActionStep, modules Modules, problem func(key, message 
 		inputs = append(inputs, ignoreFail, boolNode(true))
 	}
 	pairs := []any{"name", textNode(s.Name)}
-	if image, _, _ := textProperty(s, "image"); image != "" {
+	if image, _, _ := textProperty(s, "image"); image != "" && !act.service {
 		if !strings.Contains(image, "/") {
 			image = catalogue + image
 		}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestConvert(t *testing.T) {
 			}},
 			{ModuleID: "gradle", Name: "Gradle", Properties: map[string]any{"command": "./gradlew build", "gradle": "4.10", "jdk": "1.8"}},
 			{ModuleID: "docker", Name: "Nothing"},
-			{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "**/target/*.?ar", "customUploadPath": "/app", "buildVersion": "2.0", "uploadTool": "curl"}},
+			{ModuleID: "upload_artifact", Name: "Upload", Properties: map[string]any{"file": "**/target/*.?ar", "customUploadPath": "/app", "buildVersion": "2.0", "uploadTool": "curl", "image": "shell4.2.46"}},
 			{ModuleID: "download_artifact", Name: "Last", Enable: &off, Properties: map[string]any{"url": "https://x/p/v/n"}},
 		},
 	}
@@ -119,6 +120,56 @@ steps[3].properties.jdk: is missing; a build file must name it`
 	}
 }
 
+// otherStep draws a step that is not only commands.
+func otherStep(t *rapid.T) (module string, properties map[string]any) {
+	word := rapid.StringMatching(`[a-z][a-z0-9]{0,9}`)
+	draw := func(label string) string { return word.Draw(t, label) }
+	maybe := func(p map[string]any, name string, value any) {
+		if rapid.Bool().Draw(t, "has "+name) {
+			p[name] = value
+		}
+	}
+	p := map[string]any{}
+	maybe(p, "image", "shell4.2.46")
+	switch module = rapid.SampledFrom([]string{"gradle", "android", "docker", "20018", "download_artifact", "20061", "20004", "20057", "android_sign"}).Draw(t, "other module"); module {
+	case "gradle", "android":
+		p["command"], p["gradle"], p["jdk"], p["ndk"] = "./gradlew build\n", "4.10", "1.8", "17"
+	case "docker":
+		p["command"] = "docker pull " + draw("image") + ":${a}\ndocker logout\n"
+	case "20018":
+		p["file"] = "**/" + draw("file")
+		maybe(p, "buildVersion", "2."+draw("version"))
+		maybe(p, "customUploadPath", "/"+draw("directory"))
+		maybe(p, "name", draw("name"))
+		maybe(p, "remainOriginPath", "FLAT")
+	case "download_artifact":
+		p["url"] = "https://${a}/project/version/" + draw("name")
+	case "20061":
+		p["name"] = draw("name") + ".xml"
+	case "20004":
+		p["organization"] = draw("organization")
+		maybe(p, "imageName", draw("image name"))
+		maybe(p, "imageTag", "${a}")
+		maybe(p, "contextPath", draw("context"))
+		maybe(p, "dockerfilePath", "./"+draw("file"))
+		maybe(p, "regions", []any{"here", draw("region")})
+		maybe(p, "setMetaData", true)
+	case "20057":
+		p["backetName"] = draw("bucket") + "-bucket"
+		maybe(p, "artifactSourcePath", draw("path")+"/*")
+		maybe(p, "objectKey", "./"+draw("directory"))
+		maybe(p, "obsHeaders", []any{map[string]any{"headerKey": "x-obs-meta-a", "headerValue": draw("value")}})
+		maybe(p, "uploadDirectory", "true")
+	case "android_sign":
+		p["filePath"], p["keystoreFile"], p["alias"], p["apksignerCommond"] = "*.apk", draw("file"), draw("alias"), "--verbose"
+		maybe(p, "keystorePassword", draw("password"))
+	}
+	if module[0] == '2' {
+		module = "devcloud2018.codeci_action_" + module + ".action"
+	}
+	return module, p
+}
+
 // TestConvertRoundTrip: the build file does what the task did.
 func TestConvertRoundTrip(t *testing.T) {
 	t.Parallel()
@@ -126,19 +177,22 @@ func TestConvertRoundTrip(t *testing.T) {
 		Filter(func(s string) bool { return strings.TrimSpace(s) != "" })
 	step := rapid.Custom(func(t *rapid.T) build.ActionStep {
 		s := build.ActionStep{
-			ModuleID:   rapid.SampledFrom([]string{"sh", "devcloud2018.codeci_action_20017.action", "go", "npm", "maven", "python", "local.codeci_action_cmake.action"}).Draw(t, "module"),
+			ModuleID:   rapid.SampledFrom([]string{"sh", "devcloud2018.codeci_action_20017.action", "go", "npm", "yarn", "maven", "python", "swr", "local.codeci_action_cmake.action"}).Draw(t, "module"),
 			Name:       rapid.StringMatching(`[A-Za-z0-9 ,;:./()_-]{1,20}`).Filter(func(s string) bool { return strings.TrimSpace(s) != "" }).Draw(t, "name"),
 			Properties: map[string]any{"command": text.Draw(t, "command")},
 		}
 		if rapid.Bool().Draw(t, "has image") {
 			s.Properties["image"] = rapid.SampledFrom([]string{"nodejs18", "registry.example.org/a/b:1.0"}).Draw(t, "image")
 		}
-		if option := rapid.SampledFrom([]string{"", "cached", "noCache"}).Draw(t, "cache"); option != "" && !strings.HasPrefix(s.ModuleID, "sh") && !strings.Contains(s.ModuleID, "20017") && !strings.Contains(s.ModuleID, "cmake") {
+		if option := rapid.SampledFrom([]string{"", "cached", "noCache"}).Draw(t, "cache"); option != "" && !slices.Contains([]string{"sh", "swr", "devcloud2018.codeci_action_20017.action", "local.codeci_action_cmake.action"}, s.ModuleID) {
 			s.Properties["cacheOption"] = option
 		}
 		if rapid.Bool().Draw(t, "has tests") {
 			s.Properties["deal"], s.Properties["file"], s.Properties["ignoreTest"] = "deal", "**/TEST*.xml", rapid.Bool().Draw(t, "tests may fail")
 			s.Properties["junitCoverageSwitch"], s.Properties["coverageReportPath"] = rapid.Bool().Draw(t, "covers"), "**/site/jacoco"
+		}
+		if rapid.Bool().Draw(t, "does something else") {
+			s.ModuleID, s.Properties = otherStep(t)
 		}
 		if rapid.Bool().Draw(t, "may fail") {
 			s.Properties["ignore_fail"] = "true"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -94,14 +95,33 @@ func hint(data []byte, near int) (line int, text string) {
 		case strings.Contains(indent, "\t"):
 			return i + 1, "a tab may not indent, use spaces"
 		case strings.Contains(text, "："):
-			return i + 1, "the colon is a full-width one, use :"
+			return i + 1, fullWidthColon
 		case colon && value != "" && value[0] != ' ' && !strings.ContainsAny(key, `'"/ `):
-			return i + 1, "write a blank behind the colon"
+			return i + 1, blankBehindColon
 		case strings.Contains(text, `"`) && strings.Contains(text, `\`):
 			return i + 1, "in double quotes a backslash begins an escape, use single quotes or a block"
 		}
 	}
 	return 0, ""
+}
+
+const (
+	fullWidthColon   = "the colon is a full-width one, use :"
+	blankBehindColon = "write a blank behind the colon"
+)
+
+var gluedColon = regexp.MustCompile(`^[a-z_]+(：|:[^/])`)
+
+// colonHint says why a text that was meant as a key with a value is none.
+func colonHint(text string) string {
+	switch found := gluedColon.FindStringSubmatch(text); {
+	case found == nil:
+		return ""
+	case found[1] == "：":
+		return "; " + fullWidthColon
+	default:
+		return "; " + blankBehindColon
+	}
 }
 
 // entry is a key of a mapping with its value.
@@ -203,6 +223,6 @@ func kindOf(n *yaml.Node) string {
 	case isNull(n):
 		return "nothing"
 	default:
-		return "the text " + shown(n.Value)
+		return "the text " + shown(n.Value) + colonHint(n.Value)
 	}
 }

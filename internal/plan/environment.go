@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,11 +31,37 @@ func (r *reader) env(env entry) {
 		case "resource":
 			r.plan.Resource = r.resource(e)
 		case "cache":
-			r.warn("the code cache does not exist here and is ignored", e.at, e.path)
+			r.codeCache(e)
 		default:
 			r.unknown(e, []string{"resource", "cache"})
 		}
 	}
+}
+
+// codeCache checks what a file says of the vendor's cache of code, which is optional there too, and not here.
+func (r *reader) codeCache(cache entry) {
+	known := []string{"type", "local_path", "command", "branch", "url"}
+	for i, n := range r.list(cache.value, cache.path, "maps with the keys "+strings.Join(known, ", ")) {
+		path := index(cache.path, i)
+		has := make(map[string]bool)
+		for _, e := range r.mapping(n, path, "a map with the keys "+strings.Join(known, ", ")) {
+			if !slices.Contains(known, e.key) {
+				r.unknown(e, known)
+				continue
+			}
+			value, ok := r.expanded(e)
+			has[e.key] = !ok || value != ""
+			if e.key == "type" && ok && value != "" && value != "code" {
+				r.report(e.value, e.path, "must be code, found %s", shown(value))
+			}
+		}
+		for _, key := range known[:3] {
+			if r.follow(n).Kind == yaml.MappingNode && !has[key] {
+				r.report(n, join(path, key), "is missing")
+			}
+		}
+	}
+	r.warn("the code cache does not exist here and is ignored", cache.at, cache.path)
 }
 
 // envs takes the resource of the first entry whose condition holds. All entries are checked.
@@ -42,20 +69,25 @@ func (r *reader) envs(envs entry) {
 	taken := false
 	for i, n := range r.list(envs.value, envs.path, "maps with the keys condition and resource") {
 		path := index(envs.path, i)
-		holds, conditional := false, false
+		holds, conditional, complete := false, false, false
 		var resource Resource
 		for _, e := range r.mapping(n, path, "a map with the keys condition and resource") {
 			switch e.key {
 			case "condition":
 				holds, conditional = r.condition(e), true
 			case "resource":
-				resource = r.resource(e)
+				resource, complete = r.resource(e), true
 			default:
 				r.unknown(e, []string{"condition", "resource"})
 			}
 		}
-		if !conditional {
-			r.report(n, path+".condition", "is missing")
+		if r.follow(n).Kind == yaml.MappingNode {
+			if !conditional {
+				r.report(n, path+".condition", "is missing")
+			}
+			if !complete {
+				r.report(n, path+".resource", "is missing")
+			}
 		}
 		if holds && !taken {
 			r.plan.Resource, taken = resource, true

@@ -153,38 +153,6 @@ func (r *reader) paramList(list entry) []Param {
 	return params
 }
 
-// recognise reports a file that was written for another product, which explains most of what is wrong with it.
-func (r *reader) recognise(root *yaml.Node) {
-	found := 0
-	has := func(n *yaml.Node, keys ...string) {
-		for _, key := range keys {
-			if valueOf(n, key) != nil {
-				found++
-			}
-		}
-	}
-	has(root, "notifications", "buildspace")
-	env := valueOf(root, "env")
-	has(env, "label")
-	has(valueOf(env, "resource"), "image", "mode")
-	steps := valueOf(root, "steps")
-	has(steps, "POST_BUILD")
-	if steps != nil && steps.Kind == yaml.MappingNode {
-		for i := 1; i < len(steps.Content); i += 2 {
-			for _, step := range steps.Content[i].Content {
-				has(step, "build_execute", "when", "template", "codehub", "gitlab", "upload_cloud_artifact", "artget", "version_set",
-					"compile_report", "get_build_metadata")
-			}
-		}
-	}
-	switch {
-	case found >= 2:
-		r.report(root, "", "the file is written for a look-alike product, whose format shares only the names of the stages with this one")
-	case steps != nil && steps.Kind == yaml.SequenceNode:
-		r.report(steps, "steps", "a list of steps is the format of another vendor's service; here the steps stand below %s and %s", stagePrepare, stageBuild)
-	}
-}
-
 // valueOf returns the value of a key, nil when there is none.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {

@@ -24,6 +24,7 @@ type action struct {
 	others  bool // takes inputs that are described nowhere
 	nested  bool // no step: a map among the inputs of one
 	plain   bool // properties of tasks are its inputs, under the names of [input.property]
+	service bool // the service carries it out, so it needs no image
 
 	caches     []string // the tools whose caches steps of it use
 	cacheAsked bool     // they do so only when they say so
@@ -62,7 +63,7 @@ var (
 
 // actions is the registry: everything that the build files and ACTION jobs of the vendor's service know.
 var actions = []action{
-	{keyword: "checkout", stages: []string{stagePrepare}, inputs: []input{
+	{keyword: "checkout", service: true, stages: []string{stagePrepare}, inputs: []input{
 		{name: "scm"},
 		{name: "url"},
 		{name: "branch"},
@@ -74,7 +75,7 @@ var actions = []action{
 		{name: "lfs", kind: flag},
 		{name: "endpoint_id"},
 	}},
-	{keyword: "manifest_checkout", plain: true, stages: []string{stagePrepare}, inputs: []input{
+	{keyword: "manifest_checkout", service: true, plain: true, stages: []string{stagePrepare}, inputs: []input{
 		{name: "manifest_url", required: true},
 		{name: "manifest_branch"},
 		{name: "manifest_file"},
@@ -127,7 +128,7 @@ var actions = []action{
 		{name: "apksigner_commond", required: true}, // spelled so by the vendor
 	}},
 	{keyword: "swr", module: "20028", inputs: script},
-	{keyword: "build_image", module: "20004", plain: true, inputs: []input{
+	{keyword: "build_image", service: true, module: "20004", plain: true, inputs: []input{
 		{name: "organization", required: true},
 		{name: "image_name"},
 		{name: "image_tag"},
@@ -136,11 +137,11 @@ var actions = []action{
 		{name: "context_path"},
 		{name: "set_meta_data", kind: flag},
 	}},
-	{keyword: "docker", module: "20035", inputs: []input{command}},
-	{keyword: "upload_artifact", module: "20018", inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
-	{keyword: "download_artifact", inputs: []input{{name: "url", required: true}}},
-	{keyword: "download_file", module: "20061", inputs: []input{{name: "name", required: true}}},
-	{keyword: "upload_obs", module: "20057", plain: true, inputs: []input{
+	{keyword: "docker", service: true, module: "20035", inputs: []input{command}},
+	{keyword: "upload_artifact", service: true, module: "20018", inputs: []input{{name: "path", required: true}, {name: "version"}, {name: "name"}}},
+	{keyword: "download_artifact", service: true, inputs: []input{{name: "url", required: true}}},
+	{keyword: "download_file", service: true, module: "20061", inputs: []input{{name: "name", required: true}}},
+	{keyword: "upload_obs", service: true, module: "20057", plain: true, inputs: []input{
 		{name: "artifact_path", vendors: "artifactSourcePath"},
 		{name: "bucket_name", required: true, vendors: "backetName"}, // spelled so by the vendor
 		{name: "obs_directory", vendors: "objectKey"},

@@ -69,7 +69,11 @@ func (r *reader) step(stage string, item entry) {
 // keyword reads the settings of a step.
 func (r *reader) keyword(stage string, e entry) {
 	act, ok := actionOf(e.key)
-	if !ok {
+	switch {
+	case slices.Contains(lookAlikeKeywords, e.key):
+		r.report(e.at, e.path, "is a keyword of a look-alike product; known are: %s", strings.Join(slices.Sorted(slices.Values(keywords())), ", "))
+		return
+	case !ok:
 		r.unknown(e, keywords())
 		return
 	}
@@ -86,6 +90,7 @@ func (r *reader) keyword(stage string, e entry) {
 		r.mapping(e.value, e.path, "a map with the keys name, image and inputs") // reports it
 		return
 	}
+	misplaced := false
 	for _, setting := range r.mapping(e.value, e.path, "a map") {
 		switch setting.key {
 		case "name":
@@ -99,10 +104,14 @@ func (r *reader) keyword(stage string, e entry) {
 		default:
 			if _, isInput := act.input(setting.key); isInput && !act.others {
 				r.report(setting.at, setting.path, "belongs below inputs")
+				misplaced = true
 			} else {
 				r.unknown(setting, []string{"name", "image", "inputs"})
 			}
 		}
+	}
+	if misplaced && len(inputs.value.Content) == 0 {
+		return // what seems to be missing stands there
 	}
 	values := r.inputs(act, inputs)
 	step.IgnoreFail = values[ignoreFail].text == "true"
@@ -128,6 +137,10 @@ func (r *reader) keyword(stage string, e entry) {
 		if act.keyword == "maven" {
 			step.Script.Repositories = r.repositories(values[mavenSettings.name])
 		}
+	}
+	if act.service && step.Image != "" {
+		r.warn("has no effect: the service carries out this step, without an image", e.at, e.path+".image")
+		step.Image = ""
 	}
 	r.warnIdle(e, act, values)
 	if act.keyword == "swr" && step.Image == "" {
