@@ -127,12 +127,11 @@ buildflow:
     - {job: Good, build_ref: .cloudbuild/good.yml}
     - {job: After, build_ref: .cloudbuild/good.yml, depends_on: [Bad, Good]}
     - {job: Last, build_ref: .cloudbuild/good.yml, depends_on: [After]}
-    - {job: Missing, build_ref: .cloudbuild/missing.yml}
-    - {job: Nested, build_ref: .cloudbuild/build.yml}
-`, map[string]string{"bad": "exit 3", "good": "true"}))
+    - {job: Away, build_ref: .cloudbuild/away.yml}
+`, map[string]string{"bad": "exit 3", "good": "true", "away": "true\nenv: {resource: {type: custom, pool: lab}}"}))
 	w.wantEnd(r, build.Failed, `Job "Bad" failed: Step "sh" failed with exit code 3.`)
 	for _, text := range []string{
-		`Job "Missing" failed: there is no file .cloudbuild/missing.yml`, `Job "Nested" failed: `, `Not run, because they depend on what failed: "After", "Last".`,
+		`Job "Away" failed: There is no executor pool called "lab".`, `Not run, because they depend on what failed: "After", "Last".`,
 	} {
 		if !strings.Contains(r.Error, text) {
 			t.Errorf("%q is not in %q", text, r.Error)
@@ -142,11 +141,44 @@ buildflow:
 	for name, child := range w.children(r.ID) {
 		got[name] = child.State
 	}
-	want := map[string]build.State{"Bad": build.Failed, "Good": build.Succeeded, "Missing": build.Unschedulable, "Nested": build.Unschedulable}
+	want := map[string]build.State{"Bad": build.Failed, "Good": build.Succeeded, "Away": build.Unschedulable}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("children (-want +got):\n%s", diff)
 	}
 	w.wantEnd(w.run(w.scripts("true")), build.Succeeded, "") // the slots are free
+}
+
+// All that is wrong with the build files of a flow's jobs is told before anything of it runs.
+func TestFlowWithBadFiles(t *testing.T) {
+	t.Parallel()
+	w := newStarted(t)
+	r := w.run(w.flowOf(`
+buildflow:
+  jobs:
+    - {job: Good, build_ref: .cloudbuild/good.yml}
+    - {job: Bad, build_ref: .cloudbuild/bad.yml, depends_on: Good}
+    - {job: Again, build_ref: .cloudbuild/bad.yml}
+    - {job: Missing, build_ref: .cloudbuild/missing.yml}
+    - {job: Nested, build_ref: .cloudbuild/build.yml}
+    - {job: Skipped, build_ref: .cloudbuild/missing.yml, condition: a == b && a == 1}
+`, map[string]string{"good": "true", "bad": "true\n    - shell"}))
+	if r.State != build.Unschedulable || len(w.children(r.ID)) > 0 {
+		t.Errorf("the build is %s, its jobs are %v", r.State, w.children(r.ID))
+	}
+	want := []string{
+		".cloudbuild/bad.yml:8:7: steps.BUILD[1].shell: is not known; ",
+		`.cloudbuild/build.yml:8:33: buildflow.jobs[3].build_ref: the build file of the job "Missing": there is no file .cloudbuild/missing.yml in commit ` + r.Commit,
+		".cloudbuild/build.yml:3:1: buildflow: the build file of a flow's job cannot be a flow itself",
+	}
+	lines := strings.Split(r.Error, "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("the problems are\n%s", r.Error)
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, want[i]) {
+			t.Errorf("the problem is\n%s\nwant\n%s", line, want[i])
+		}
+	}
 }
 
 // Stopping a flow stops what runs of it, drops what waits, and begins nothing more.

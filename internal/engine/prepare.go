@@ -72,7 +72,7 @@ func (r *run) prepare() error {
 		if ok {
 			p.flow = &flow
 			r.noteWarnings(flow.Warnings)
-			return nil
+			return r.checkJobs(in)
 		}
 	}
 	if p.plan, err = plan.New(in); err != nil {
@@ -210,6 +210,16 @@ func (r *run) readBuildFiles(ctx context.Context, src build.Source, p *prepared)
 	in.Flow = &flow.Jobs[i].Context
 	in.File, err = r.readBuildFile(ctx, src, p, flow.Jobs[i].BuildRef)
 	return in, err
+}
+
+// checkJobs finds out before anything of a flow runs whether the build files of all its jobs can.
+func (r *run) checkJobs(in plan.Input) error {
+	ctx, cancel := context.WithTimeout(r.ctx, r.PrepareTimeout)
+	defer cancel()
+	return r.what.flow.Check(in, func(path string) (*plan.File, error) {
+		data, err := r.what.sources.ReadFile(ctx, in.Source.URL, r.what.info.Commit, path, maxBuildFile)
+		return &plan.File{Path: path, Data: data}, err
+	})
 }
 
 // readBuildFile reads one build file at the commit.

@@ -3,13 +3,13 @@ package lint
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
 
@@ -70,13 +70,13 @@ func (c Config) Data(name string, data []byte) (Result, error) {
 	}
 	seen := make(map[string]bool) // a file may be that of several jobs; what is wrong with it is said once
 	for _, j := range flow.Jobs {
-		file := filepath.Join(root, filepath.FromSlash(j.BuildRef))
-		wrong, doubtful, err := c.child(file, name, j)
+		p, err := j.Plan(in, func(ref string) (*plan.File, error) { return child(root, ref) })
+		wrong, err := lines(err)
 		if err != nil {
 			return result, err
 		}
-		result.Problems, result.Warnings = unseen(seen, result.Problems, wrong), unseen(seen, result.Warnings, doubtful)
-		if abs, err := filepath.Abs(file); err == nil {
+		result.Problems, result.Warnings = unseen(seen, result.Problems, wrong), unseen(seen, result.Warnings, p.Warnings)
+		if abs, err := filepath.Abs(inRoot(root, j.BuildRef)); err == nil {
 			result.Children = append(result.Children, abs)
 		}
 	}
@@ -93,21 +93,16 @@ func unseen(seen map[string]bool, all, more []string) []string {
 	return all
 }
 
-// child checks the build file of a job of a flow.
-func (c Config) child(file, flow string, j plan.FlowJob) (problems, warnings []string, err error) {
+func inRoot(root, ref string) string { return filepath.Join(root, filepath.FromSlash(ref)) }
+
+// child reads the build file of a job of a flow.
+func child(root, ref string) (*plan.File, error) {
+	file := inRoot(root, ref)
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) {
-		p := plan.Problem{File: flow, Line: j.Line, Column: j.Column, Message: fmt.Sprintf("the job %q names the build file %s, and there is no such file", j.Name, file)}
-		return []string{p.String()}, nil, nil
+		return nil, fault.New(fault.NotFound, "there is no file %s", file)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	in := c.input(file, data)
-	in.Flow = &j.Context
-	p, wrong := plan.New(in)
-	problems, err = lines(wrong)
-	return problems, p.Warnings, err
+	return &plan.File{Path: file, Data: data}, err
 }
 
 // input is a build of a task with a repository. What only a build knows is made up.

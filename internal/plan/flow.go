@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 )
 
 // Flow is a build file with several tasks: each is a build of its own, with a build file of its own.
@@ -23,6 +26,7 @@ type FlowJob struct {
 	BuildRef  string // path of its build file in the repository
 	Line      int    // where that is named
 	Column    int
+	Path      string
 	Skipped   bool // its condition does not hold; those that depend on it need not wait
 	Context   FlowContext
 }
@@ -58,6 +62,46 @@ func ReadFlow(in Input) (flow Flow, ok bool, err error) {
 		return Flow{}, true, err
 	}
 	return Flow{Jobs: jobs, Warnings: r.plan.Warnings}, true, nil
+}
+
+// Check plans the build files of the jobs that are to run, and returns all that is wrong with them, as [Problems]. The input is that of the
+// flow's file; read returns a file of the repository.
+func (f Flow) Check(in Input, read func(path string) (*File, error)) error {
+	var all Problems
+	for _, j := range f.Jobs {
+		if j.Skipped {
+			continue
+		}
+		_, err := j.Plan(in, read)
+		problems, ok := errors.AsType[Problems](err)
+		if err != nil && !ok {
+			return err
+		}
+		for _, p := range problems {
+			if !slices.Contains(all, p) { // a file may be that of several jobs
+				all = append(all, p)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all.capped()
+}
+
+// Plan makes the plan of a job. That its file is not there is a problem of the flow's.
+func (j FlowJob) Plan(in Input, read func(path string) (*File, error)) (Plan, error) {
+	file, err := read(j.BuildRef)
+	if why, _ := fault.Public(err); fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Limit) {
+		return Plan{}, Problems{{
+			File: in.File.Path, Line: j.Line, Column: j.Column, Path: j.Path, Message: fmt.Sprintf("the build file of the job %s: %s", shown(j.Name), why),
+		}}
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	in.File, in.Flow = file, &j.Context
+	return New(in)
 }
 
 // flowKeys are the keys of the top level that make a file a flow.
@@ -208,7 +252,7 @@ func (r *reader) strategy(e entry) {
 type jobEntry struct {
 	FlowJob
 	at    *yaml.Node
-	path  string
+	path  string  // to the job
 	needs []entry // the elements of depends_on
 }
 
@@ -256,7 +300,7 @@ func (r *reader) job(n *yaml.Node, path string) jobEntry {
 		case "job":
 			j.Name, has["job"] = r.jobName(e)
 		case "build_ref":
-			j.BuildRef, j.Line, j.Column = r.buildRef(e), e.value.Line, e.value.Column
+			j.BuildRef, j.Line, j.Column, j.Path = r.buildRef(e), e.value.Line, e.value.Column, e.path
 		case "depends_on":
 			j.needs = r.dependsOn(e)
 		case "params":

@@ -62,9 +62,13 @@ func (p Problems) sorted() error {
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	p = slices.Compact(p)
+	return slices.Compact(p).capped()
+}
+
+// capped returns the problems that are told.
+func (p Problems) capped() Problems {
 	if more := len(p) - maxProblems; more > 0 {
-		p = append(p[:maxProblems:maxProblems], Problem{File: p[0].File, Message: fmt.Sprintf("and %d more problems", more)})
+		return append(p[:maxProblems:maxProblems], Problem{File: p[0].File, Message: fmt.Sprintf("and %d more problems", more)})
 	}
 	return p
 }
