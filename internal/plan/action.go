@@ -13,7 +13,7 @@ import (
 func planActions(in Input) (Plan, error) {
 	var p Plan
 	var problems Problems
-	s := newScope(nil, in.Params, in.System, func(name string, way []string) {
+	s := newScope(nil, in.params(), in.System, func(name string, way []string) {
 		problems = append(problems, Problem{Path: "parameters", Message: cycleMessage(name, way)})
 	})
 	p.Env = s.env()

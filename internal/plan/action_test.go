@@ -51,6 +51,7 @@ func TestActions(t *testing.T) {
 		{ModuleID: "sh", Name: "Something else", Properties: map[string]any{"command": "make", "file": 1}},
 	}
 	want := `env: name="world"
+env: codeBranch="main"
 env: BUILDNUMBER="20240229.1"
 step: checkout "Checkout"
   {URL:https://git.example.org/team/app.git Branch:main Tag: Commit:1111111111111111111111111111111111111111 Depth:5 Submodules:true LFS:true Path:}

@@ -205,7 +205,7 @@ func TestConvertRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := fileInput("")
 		in.File = nil
-		in.Params = []plan.Param{{Name: "codeBranch", Value: "main"}, {Name: "a", Value: "b"}}
+		in.Params = []plan.Param{{Name: "a", Value: "b"}}
 		in.Job.Arch, in.Job.Steps = "x86-64", rapid.SliceOfN(step, 1, 5).Draw(t, "steps")
 		file, err := plan.Convert(in.Job, nil)
 		if err != nil {

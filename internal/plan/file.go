@@ -107,7 +107,7 @@ func (r *reader) parameters(keys map[string]entry) {
 	} else {
 		e.at = &yaml.Node{Line: 1, Column: 1}
 	}
-	r.scope = newScope(slices.Concat(r.in.Flow.params(), r.own), r.in.Params, r.in.System, func(name string, way []string) {
+	r.scope = newScope(slices.Concat(r.in.Flow.params(), r.own), r.in.params(), r.in.System, func(name string, way []string) {
 		r.report(e.at, "params", "%s", cycleMessage(name, way))
 	})
 	r.plan.Env = r.scope.env()

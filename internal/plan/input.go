@@ -38,6 +38,14 @@ func (s Source) checkout() Checkout {
 	return Checkout{URL: s.URL, Branch: s.Branch, Tag: s.Tag, Commit: s.Commit}
 }
 
+// params returns the build's parameters. Every task has the one that names the branch, also one that does not define it.
+func (in Input) params() []Param {
+	if in.Source.Branch == "" || slices.ContainsFunc(in.Params, func(p Param) bool { return p.Name == build.BranchParameter }) {
+		return in.Params
+	}
+	return append(slices.Clone(in.Params), Param{Name: build.BranchParameter, Value: in.Source.Branch})
+}
+
 // New makes the plan of a build. An error is of the type [Problems].
 func New(in Input) (Plan, error) {
 	if in.File == nil {
