@@ -30,6 +30,7 @@ var tools = []string{
 // example says what becomes of an example.
 type example struct {
 	files   map[string]string // in its repository, beside the build files
+	params  map[string]string // of its task
 	status  string
 	text    []string // in the log, or in the reason
 	outputs []string // names of what it leaves behind
@@ -75,16 +76,7 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	cache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	t.Setenv("GIT_SSH_COMMAND", sshTo(t, root))
-	t.Setenv("GIT_SSH_VARIANT", "ssh")
-	t.Setenv("PATH", only(t, tools))
-	s := servertest.Start(t, func(c *server.Config) { c.BuildTimeout = 10 * time.Minute })
-	w := world{s, s.Client(s.Developer), root, strings.TrimSpace(string(cache))}
+	w := newWorld(t)
 	w.uploadBase(t)
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yml")
@@ -113,9 +105,25 @@ type world struct {
 	cache  string // of the Go compiler
 }
 
+// newWorld starts a server that has few tools.
+func newWorld(t *testing.T, options ...func(*server.Config)) world {
+	t.Helper()
+	cache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	t.Setenv("GIT_SSH_COMMAND", sshTo(t, root))
+	t.Setenv("GIT_SSH_VARIANT", "ssh")
+	t.Setenv("PATH", only(t, tools))
+	options = append(options, func(c *server.Config) { c.BuildTimeout = 10 * time.Minute })
+	s := servertest.Start(t, options...)
+	return world{s, s.Client(s.Developer), root, strings.TrimSpace(string(cache))}
+}
+
 // run runs an example and checks what becomes of it.
 func (w world) run(t *testing.T, dir, name string, want example) {
-	job := w.task(t, dir, name, want.files)
+	job := w.task(t, dir, name, want)
 	info := w.end(t, job)
 	log := w.log(t, *info.BuildRecordId)
 	told := log
@@ -144,7 +152,7 @@ func (w world) run(t *testing.T, dir, name string, want example) {
 
 // waits starts an example that needs another machine, and checks that it says so.
 func (w world) waits(t *testing.T, dir, name string) {
-	job := w.task(t, dir, name, nil)
+	job := w.task(t, dir, name, example{})
 	w.start(t, job)
 	deadline := time.Now().Add(time.Minute)
 	for {
@@ -164,7 +172,7 @@ func (w world) waits(t *testing.T, dir, name string) {
 }
 
 // task makes the repositories that an example names, and a task that builds it.
-func (w world) task(t *testing.T, dir, name string, files map[string]string) string {
+func (w world) task(t *testing.T, dir, name string, about example) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, name+".yml"))
 	if err != nil {
@@ -192,11 +200,11 @@ func (w world) task(t *testing.T, dir, name string, files map[string]string) str
 		}
 		repo.Write(".cloudbuild/"+part+".yml", string(data))
 	}
-	for file, content := range files {
+	for file, content := range about.files {
 		repo.Write(file, content)
 	}
 	repo.Commit(name)
-	return w.create(t, name, url)
+	return w.create(t, name, url, about.params)
 }
 
 func (w world) repository(t *testing.T, url string) *sourcetest.Repository {
@@ -212,22 +220,28 @@ func (w world) repository(t *testing.T, url string) *sourcetest.Repository {
 }
 
 // create makes a YAML task.
-func (w world) create(t *testing.T, name, url string) string {
+func (w world) create(t *testing.T, name, url string, params map[string]string) string {
 	t.Helper()
+	parameters := []model.CreateBuildJobParameter{parameter("GOCACHE", w.cache)}
+	for name, value := range params {
+		parameters = append(parameters, parameter(name, value))
+	}
 	made, err := w.client.CreateNewJob(&model.CreateNewJobRequest{Body: &model.CreateBuildJobRequestBody{
 		JobName: name, ProjectId: w.Project, Arch: servertest.Arch, BuildConfigType: new("YAML"), Steps: []model.CreateBuildJobSteps{},
-		Scms: &[]model.CreateBuildJobScm{{Url: url, ScmType: "codehub", Branch: new("main")}},
-		Parameters: &[]model.CreateBuildJobParameter{{
-			Name: new("hudson.model.StringParameterDefinition"),
-			Params: &[]model.CreateBuildJobParameterParam{
-				{Name: new("name"), Value: new("GOCACHE")}, {Name: new("type"), Value: new("normalparam")}, {Name: new("defaultValue"), Value: &w.cache},
-			},
-		}},
+		Scms:       &[]model.CreateBuildJobScm{{Url: url, ScmType: "codehub", Branch: new("main")}},
+		Parameters: &parameters,
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return *made.Result.JobId
+}
+
+// parameter is a parameter of a task.
+func parameter(name, value string) model.CreateBuildJobParameter {
+	return model.CreateBuildJobParameter{Name: new("hudson.model.StringParameterDefinition"), Params: &[]model.CreateBuildJobParameterParam{
+		{Name: new("name"), Value: &name}, {Name: new("type"), Value: new("normalparam")}, {Name: new("defaultValue"), Value: &value},
+	}}
 }
 
 // uploadBase leaves the package behind that one of the examples downloads.
@@ -237,7 +251,7 @@ func (w world) uploadBase(t *testing.T) {
 	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh: {inputs: {command: tar -czf base.tar.gz README}}\n"+
 		"    - upload_artifact: {inputs: {path: base.tar.gz, version: base/20240101.1}}\n")
 	repo.Commit("Base")
-	if info := w.end(t, w.create(t, "base", url)); *info.Status != "SUCCESS" {
+	if info := w.end(t, w.create(t, "base", url, nil)); *info.Status != "SUCCESS" {
 		t.Fatal(info, w.log(t, *info.BuildRecordId))
 	}
 }
