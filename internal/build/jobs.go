@@ -17,7 +17,9 @@ func (s *Service) CreateJob(ctx context.Context, actor Actor, project ProjectID,
 
 // createJob creates a job whose masked private values are those of another configuration.
 func (s *Service) createJob(ctx context.Context, actor Actor, project ProjectID, config Config, original Job) (Job, error) {
-	if err := s.rules.validate(project, config); err != nil {
+	rules := s.rules
+	rules.stored = original.Config.Steps
+	if err := rules.validate(project, config); err != nil {
 		return Job{}, err
 	}
 	if err := s.Check(ctx, actor, JobRef{ProjectID: project}, Create); err != nil {

@@ -150,6 +150,8 @@ func (r *run) runStep(session executor.Session, step plan.Step, s *build.Step) (
 func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (executor.Result, error) {
 	var err error
 	switch {
+	case step.Unknown:
+		err = fault.New(fault.Invalid, "its module %s is not known to this service; whoever runs it may know what it stands for, and set --module-aliases", step.Keyword)
 	case step.Upload != nil:
 		err = r.upload(session, *step.Upload, out)
 	case step.Download != nil:

@@ -29,7 +29,7 @@ func planActions(in Input) (Plan, error) {
 		act, ok := in.Modules.action(step.ModuleID)
 		switch {
 		case !ok:
-			problem(".module_id", "found "+shown(step.ModuleID)+", which this version does not know")
+			p.Steps = append(p.Steps, Step{Keyword: step.ModuleID, Name: step.Name, IgnoreFail: ignoresFailure(step), Unknown: true})
 			continue
 		case act.keyword == "checkout", act.keyword == "manifest_checkout":
 			problem("", "a task downloads its repository by itself; name another one in a build file")
@@ -43,7 +43,7 @@ func planActions(in Input) (Plan, error) {
 			image = catalogue + image
 		}
 		planned := Step{
-			Keyword: act.keyword, Name: step.Name, Image: s.expand(image), IgnoreFail: fmt.Sprint(step.Properties[ignoreFail]) == "true",
+			Keyword: act.keyword, Name: step.Name, Image: s.expand(image), IgnoreFail: ignoresFailure(step),
 			Caches: s.cachesAction(act, step, problem),
 		}
 		switch act.keyword {
@@ -80,6 +80,10 @@ func planActions(in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	return p, nil
+}
+
+func ignoresFailure(step build.ActionStep) bool {
+	return fmt.Sprint(step.Properties[ignoreFail]) == "true"
 }
 
 // scriptAction reads the command of an ACTION step.

@@ -106,7 +106,7 @@ func TestActionProblems(t *testing.T) {
 	in.File = nil
 	in.Params = []plan.Param{{Name: "loop", Value: "${loop}"}}
 	in.Job.Steps = []build.ActionStep{
-		{ModuleID: "unknown", Name: "a"},
+		{ModuleID: "unknown", Name: "a"}, // fails when it is its turn
 		{ModuleID: "build_image", Name: "b", Properties: map[string]any{"imageName": "Not OK", "imageTag": "-", "contextPath": "../up", "dockerfilePath": "/D", "setMetaData": "maybe", "regions": 1}},
 		{ModuleID: "sh", Name: "c"},
 		{ModuleID: "sh", Name: "d", Properties: map[string]any{"command": 1}},
@@ -123,7 +123,6 @@ func TestActionProblems(t *testing.T) {
 		{ModuleID: "npm", Name: "o", Properties: map[string]any{"command": "npm", "deal": "deal", "file": "/a", "junitCoverageSwitch": true}},
 	}
 	want := `parameters: the value of "loop" refers to itself, or through more than 10 others: loop → loop
-steps[0].module_id: found "unknown", which this version does not know
 steps[1].properties.regions: must be a list of texts, found "1"
 steps[1].properties.setMetaData: must be true or false, found "maybe"
 steps[1].properties.organization: is missing
@@ -169,6 +168,7 @@ func TestCheckStep(t *testing.T) {
 		"devcloud2018.codeci_action_.action": "module_id: found",
 		"devcloud2018.codeci_action_99999.action": `found "devcloud2018.codeci_action_99999.action"; known are the vendor's published ids`,
 		"local.codeci_action_20017.action":        "module_id: found",
+		"checkout":                                `module_id: found "checkout"; `,
 	} {
 		err := plan.Steps{}.CheckStep(build.ActionStep{ModuleID: id})
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {

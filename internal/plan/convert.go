@@ -146,7 +146,7 @@ func convertStep(s build.ActionStep, modules Modules, problem func(key, message 
 	if before > 0 {
 		return nil, false
 	}
-	if fmt.Sprint(s.Properties[ignoreFail]) == "true" {
+	if ignoresFailure(s) {
 		inputs = append(inputs, ignoreFail, boolNode(true))
 	}
 	pairs := []any{"name", textNode(s.Name)}

@@ -26,7 +26,7 @@ type Param struct {
 	Value string
 }
 
-// Step is one step of a build. Exactly one of the pointers is set.
+// Step is one step of a build. Exactly one of the pointers is set, unless its module is unknown.
 type Step struct {
 	Keyword    string   // of the build file, such as npm
 	Name       string   // shown in the log and the record
@@ -34,6 +34,7 @@ type Step struct {
 	IgnoreFail bool     // the build goes on when the step fails
 	Caches     []string // the tools whose caches it uses, such as npm
 	EndpointID string   // of the service endpoint that opens the repository of a checkout; empty for what the server has
+	Unknown    bool     // fails: the keyword is the id of a module that is not known any more
 
 	Checkout *Checkout
 	Manifest *ManifestCheckout

@@ -200,9 +200,9 @@ type Steps struct{ Modules Modules }
 // CheckStep returns a fault.Invalid error when no action has the step's module id, or a property has the wrong type.
 func (s Steps) CheckStep(step build.ActionStep) error {
 	act, ok := s.Modules.action(step.ModuleID)
-	if !ok {
+	if !ok || !slices.Contains(taskKeywords(), act.keyword) {
 		return fault.Field("module_id", "found %s; known are the vendor's published ids, and local.codeci_action_<keyword>.action with one of %s",
-			shown(step.ModuleID), strings.Join(slices.Sorted(slices.Values(keywords())), ", "))
+			shown(step.ModuleID), strings.Join(slices.Sorted(slices.Values(taskKeywords())), ", "))
 	}
 	texts := []string{"command", "image"}
 	switch act.keyword {

@@ -29,4 +29,19 @@ func TestModuleAlias(t *testing.T) {
 	if steps := ok(t, c.ShowJobConfig, &model.ShowJobConfigRequest{JobId: job}).Result.Steps; steps[0].ModuleId != id {
 		t.Errorf("the task has %+v", steps)
 	}
+
+	s.Config.Modules = nil
+	s.Restart()
+	c = s.Client(s.Developer)
+	if steps := ok(t, c.ShowJobConfig, &model.ShowJobConfigRequest{JobId: job}).Result.Steps; steps[0].ModuleId != id {
+		t.Errorf("the task has %+v", steps)
+	}
+	ok(t, c.CopyJob, &model.CopyJobRequest{Body: &model.CopyBuildJobRequestBody{Arch: servertest.Arch, ProjectId: s.Project, CopyJobId: job, JobName: "copy"}})
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	r = await(t, c, job, 2)
+	checkStatus(t, r, "FAILURE")
+	if !strings.Contains(*r.ErrMsg, `Step "Run" failed: its module `+id+" is not known to this service") {
+		t.Error(*r.ErrMsg)
+	}
+	ok(t, c.DeleteBuildJob, &model.DeleteBuildJobRequest{JobId: job})
 }

@@ -101,6 +101,26 @@ func (c *Catalogue) image(asked, keyword string) (reference.Named, error) {
 	return parseImage(address)
 }
 
+// check returns what is wrong with the images that steps ask for, each once, as one fault.
+func (c *Catalogue) check(asked []string) error {
+	var wrong []string
+	for _, image := range asked {
+		if _, err := c.image(image, ""); err != nil {
+			why, public := fault.Public(err)
+			if !public {
+				return err
+			}
+			if !slices.Contains(wrong, why) {
+				wrong = append(wrong, why)
+			}
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	return fault.New(fault.Invalid, "%s", strings.Join(wrong, "\n"))
+}
+
 // parseImage completes the address of an image as Docker does: with its registry and the tag latest.
 func parseImage(address string) (reference.Named, error) {
 	image, err := reference.ParseNormalizedNamed(address)

@@ -37,6 +37,18 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
+func TestCatalogueCheck(t *testing.T) {
+	t.Parallel()
+	c := DefaultCatalogue()
+	if err := c.check([]string{"cloudbuild@nodejs18", "library/alpine"}); err != nil {
+		t.Error(err)
+	}
+	err := c.check([]string{"cloudbuild@cobol", "nodejs18", "cloudbuild@cobol", "a/B"})
+	if !fault.Is(err, fault.Invalid) || strings.Count(err.Error(), `"cobol"`) != 1 || !strings.Contains(err.Error(), "\n\"a/B\" is not the address of an image") {
+		t.Errorf("the problems are\n%v", err)
+	}
+}
+
 func TestCatalogueFile(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

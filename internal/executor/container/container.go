@@ -118,10 +118,8 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err != nil {
 		return nil, err
 	}
-	for _, image := range build.Images {
-		if _, err := e.config.Images.image(image, ""); err != nil {
-			return nil, err
-		}
+	if err := e.config.Images.check(build.Images); err != nil {
+		return nil, err
 	}
 	files, err := e.host.Open(ctx, build)
 	if err != nil {
