@@ -327,6 +327,41 @@ func TestIsolationOfCaches(t *testing.T) {
 	}
 }
 
+// TestIsolationPlanted checks that git, which is not kept from anything, never obeys a repository that a step put where a submodule will be.
+func TestIsolationPlanted(t *testing.T) {
+	t.Parallel()
+	repositories := t.TempDir()
+	lib := sourcetest.New(t, repositories+"/lib")
+	lib.Write("lib.txt", "library")
+	lib.Commit("library")
+	app := sourcetest.New(t, repositories+"/app")
+	app.Git("submodule", "--quiet", "add", "../lib", "sub/lib")
+	app.Commit("app")
+	checkout := plan.Step{Checkout: &plan.Checkout{URL: app.URL(), Branch: "main", Submodules: true}}
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories), "users": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if e == nil {
+				e = newWithUsers(t, repositories)
+			}
+			s := openBuild(t, e)
+			must(t, s, "mkdir -p sub/lib; cd sub/lib; git init --quiet .; git -c user.name=x -c user.email=x commit --quiet --allow-empty -m x; git remote add origin "+lib.URL()+"; git config filter.planted.smudge 'touch "+repositories+"/obeyed; cat'; echo '* filter=planted' > .git/info/attributes")
+			var out strings.Builder
+			if result, err := s.Run(t.Context(), checkout, &out); err != nil || result.ExitCode != 1 || result.Reason != "there is already a repository in the workspace, at sub/lib" {
+				t.Errorf("%+v, %v\n%s", result, err, &out)
+			}
+			if _, err := os.Stat(repositories + "/obeyed"); err == nil {
+				t.Error("git ran what the step wanted")
+			}
+			must(t, s, "rm -rf sub")
+			if result, err := s.Run(t.Context(), checkout, &out); err != nil || !result.Succeeded() {
+				t.Errorf("%+v, %v\n%s", result, err, &out)
+			}
+			must(t, s, "test -e sub/lib/lib.txt")
+		})
+	}
+}
+
 func TestIsolationRequired(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() // without bubblewrap
