@@ -351,7 +351,8 @@ func TestRecover(t *testing.T) {
 func TestEngineIsRestarted(t *testing.T) {
 	t.Parallel()
 	engine := podmantest.Start(t)
-	s := openBuild(t, newExecutor(t, engine, t.TempDir()), executor.Build{})
+	e := newExecutor(t, engine, t.TempDir())
+	s := openBuild(t, e, executor.Build{})
 	out := &signal{text: "ready\n", seen: engine.Stop}
 	if result, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) {
 		t.Error(result, err)
@@ -360,6 +361,9 @@ func TestEngineIsRestarted(t *testing.T) {
 	defer cancel()
 	if err := s.Close(gone); err == nil {
 		t.Error("a build was closed without its engine")
+	}
+	if _, err := e.Open(t.Context(), executor.Build{Record: "another"}); !fault.Is(err, fault.Unavailable) {
+		t.Error("a build was opened without an engine:", err)
 	}
 	closed := make(chan error)
 	go func() { closed <- s.Close(t.Context()) }()
