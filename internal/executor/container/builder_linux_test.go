@@ -369,6 +369,16 @@ func (b *builderTest) docker(t *testing.T) {
 	if err := commands(t, images, files, &out, "docker push "+other+":1"); !fault.Is(err, fault.Invalid) {
 		t.Error("pushed after the logout:", err)
 	}
+	// What was pulled goes with the build, unless the engine had something of this name before.
+	b.engine.Podman(t, "tag", podmantest.Small, other+":2")
+	if err := commands(t, images, files, &out, "docker login -u "+podmantest.RegistryUser+" -p '"+podmantest.RegistryPassword+"' "+b.registry.Host,
+		"docker pull "+other+":1", "docker pull "+other+":2"); err != nil {
+		t.Error(err)
+	}
+	if left := b.engine.Images(t); slices.Contains(left, other+":1") || !slices.Contains(left, other+":2") {
+		t.Errorf("there are the images %v", left)
+	}
+	b.engine.Podman(t, "untag", other+":2", other+":2")
 	if err := images.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
