@@ -74,6 +74,7 @@ func TestContainers(t *testing.T) {
 		"the network":                 testNetwork,
 		"a planted repository":        testPlanted,
 		"a container that is removed": testRemoved,
+		"a container that is refused": testRefused,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, engine) })
 	}
@@ -290,6 +291,17 @@ func testRemoved(t *testing.T, engine *podmantest.Engine) {
 	// How much of the end can still be asked for depends on the moment.
 	if result, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) && (err != nil || result.ExitCode != 128+9) {
 		t.Error(result, err)
+	}
+}
+
+// testRefused checks that a build says why the engine did not run a step.
+func testRefused(t *testing.T, engine *podmantest.Engine) {
+	e := newExecutor(t, engine, t.TempDir())
+	e.classes = map[string]class{defaultClass: {defaultClass, 1, 1}} // less than any container needs
+	s := openBuild(t, e, executor.Build{})
+	_, err := s.Run(t.Context(), script("true"), io.Discard)
+	if why, public := fault.Public(err); !public || errors.Is(err, executor.ErrLost) || !strings.Contains(why, "The container engine could not ") {
+		t.Error(why, err)
 	}
 }
 
