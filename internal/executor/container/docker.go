@@ -104,7 +104,7 @@ func (i *images) login(ctx context.Context, l plan.DockerLogin, out io.Writer) e
 	case errdefs.IsUnauthorized(err), err != nil && strings.Contains(err.Error(), "401 Unauthorized"): // so says Podman
 		return fault.New(fault.Invalid, "the registry %s does not know the user with this password", l.Registry)
 	case client.IsErrConnectionFailed(err):
-		return lost(fmt.Errorf("log in to %s: %w", l.Registry, err))
+		return i.explain(ctx, "log in to "+l.Registry, err)
 	case err != nil: // Podman asks in its own way, without the settings that it pulls and pushes with
 		said = fmt.Sprintf("The registry %s could not be asked (%s). It is used with this user and password as they are.", l.Registry, short(err.Error()))
 	}
