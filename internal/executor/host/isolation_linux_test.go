@@ -108,15 +108,28 @@ func refused(t *testing.T, s *session, command string) {
 	}
 }
 
-// TestIsolationOfFiles is about what steps try with files that are none of their business.
-func TestIsolationOfFiles(t *testing.T) {
-	t.Parallel()
-	outside, err := os.MkdirTemp("/var/tmp", "outside") // of all that is private
+// outside returns a directory that can be seen in a sandbox. Only root can make one; that of others is in a place that is empty there.
+func outside(t *testing.T) string {
+	t.Helper()
+	parent := "/"
+	if os.Geteuid() != 0 {
+		parent = "/var/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "outside")
+	if err == nil {
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		err = os.Chmod(dir, 0o755) //nolint:gosec // so that its mode does not protect it
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(outside) })
-	data := t.TempDir()
+	return dir
+}
+
+// TestIsolationOfFiles is about what steps try with files that are none of their business.
+func TestIsolationOfFiles(t *testing.T) {
+	t.Parallel()
+	outside, data := outside(t), t.TempDir()
 	key := filepath.Join(outside, "secret.key")
 	for _, file := range []string{key, data + "/atelier.db"} {
 		if err := os.WriteFile(file, []byte("a secret\n"), 0o644); err != nil { //nolint:gosec // so that its mode does not protect it
@@ -163,6 +176,29 @@ func TestIsolationOfFiles(t *testing.T) {
 			t.Errorf("%s is outside", file)
 		}
 	}
+}
+
+// TestIsolationOfChangingFiles checks that a private file may be removed after the start, as one with a first password is, and that one that comes
+// later is private too.
+func TestIsolationOfChangingFiles(t *testing.T) {
+	t.Parallel()
+	outside := outside(t)
+	early, late := outside+"/early", outside+"/late"
+	if err := os.WriteFile(early, []byte("a secret\n"), 0o644); err != nil { //nolint:gosec // so that its mode does not protect it
+		t.Fatal(err)
+	}
+	e := newIsolated(t, t.TempDir(), early, late)
+	s := openBuild(t, e)
+	refused(t, s, "grep . "+early)
+	if os.Geteuid() == 0 {
+		must(t, s, "ls "+outside+" | grep early") // it is nothing else that hides it
+	}
+	if err := errors.Join(os.Remove(early), os.WriteFile(late, []byte("a secret\n"), 0o644), e.closeSpare()); err != nil { //nolint:gosec // as above
+		t.Fatal(err)
+	}
+	s = openBuild(t, e)
+	must(t, s, "true")
+	refused(t, s, "grep . "+late)
 }
 
 // TestIsolationOfProcesses is about what steps try with processes that are none of their business, and with their own privileges.
