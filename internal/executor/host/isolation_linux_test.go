@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,15 +24,23 @@ import (
 	"atelier/internal/source/sourcetest"
 )
 
-// testUsers are whom steps run as in these tests.
-var testUsers = Users{First: 60600, Last: 60855}
+// executors counts those whose steps run as users of their own.
+var executors atomic.Int32
+
+// testUsers returns whom the steps of an executor run as, and those of no other: a user may end all its processes, and without namespaces that is
+// on the whole machine.
+func testUsers() Users {
+	const first, each = 606000000, 1000
+	n := int(executors.Add(1))
+	return Users{First: first + n*each, Last: first + n*each + each - 1}
+}
 
 // newIsolated returns an executor with all isolation that a server without limits has. Private are files that no step may see.
 func newIsolated(t testing.TB, repositories string, private ...string) *Executor {
 	t.Helper()
 	needs.Program(t, "bwrap")
 	dir := t.TempDir()
-	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers})
+	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers()})
 	if e.sandbox == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
 		t.Fatal(e.Gaps())
 	}
@@ -54,7 +63,7 @@ func newWithUsers(t *testing.T, repositories string) *Executor {
 		}
 	}
 	e := isolated(t, dir, repositories, Isolation{})
-	if err := e.tryUsers(Isolation{Users: testUsers, Reach: func() error { return nil }}); err != nil {
+	if err := e.tryUsers(Isolation{Users: testUsers(), Reach: func() error { return nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return e
