@@ -12,6 +12,8 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/engine"
+	"atelier/internal/executor"
+	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
 
@@ -138,4 +140,45 @@ func TestQueueTimeout(t *testing.T) {
 	}
 	w.halt(running)
 	w.end(running.ID)
+}
+
+// absent is an executor that does not answer until it is there.
+type absent struct {
+	executor.Executor
+	there chan struct{}
+}
+
+func (x absent) Open(ctx context.Context, b executor.Build) (executor.Session, error) {
+	select {
+	case <-x.there:
+		return x.Executor.Open(ctx, b)
+	default:
+		return nil, fault.New(fault.Unavailable, "The container engine does not answer.")
+	}
+}
+
+// A build waits for an executor that does not answer, and for none that stays away. It does not fail with those behind it.
+func TestExecutorDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	const text = "[WARN] The container engine does not answer. The build begins when it does.\n"
+	there := make(chan struct{})
+	w := newStarted(t, func(p *engine.Parts) { p.Executor, p.Slots = absent{p.Executor, there}, 2 })
+	waiting, unwanted := w.begin(w.scripts("true")), w.begin(w.scripts("true"))
+	w.printed(waiting.ID, text)
+	w.printed(unwanted.ID, text)
+	w.halt(unwanted)
+	w.wantEnd(w.end(unwanted.ID), build.Aborted, stopped)
+	if r := w.record(waiting.ID); r.State != build.Scheduled || !r.RunnableAt.IsZero() {
+		t.Errorf("a build that cannot begin is %s", r.State)
+	}
+	close(there)
+	w.wantEnd(w.end(waiting.ID), build.Succeeded, "")
+	if n := strings.Count(w.log(waiting.ID), text); n != 1 {
+		t.Errorf("its log says %d times that it waits", n)
+	}
+
+	gone := newStarted(t, func(p *engine.Parts) {
+		p.Executor, p.QueueTimeout = absent{p.Executor, make(chan struct{})}, time.Second
+	})
+	gone.wantEnd(gone.run(gone.scripts("true")), build.Unschedulable, "The container engine does not answer.")
 }

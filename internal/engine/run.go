@@ -115,10 +115,7 @@ func (r *run) perform() (err error) {
 	}
 	defer r.closeCaches()
 	r.takeCaches()
-	session, err := r.Executor.Open(r.ctx, executor.Build{
-		Record: string(r.record.ID), Resource: r.what.plan.Resource, Images: imagesOf(r.what.plan.Steps), Env: r.what.plan.Env,
-		Caches: r.caches(), Credentials: r.what.credentials,
-	})
+	session, err := r.open()
 	if err != nil {
 		return err
 	}
@@ -130,6 +127,31 @@ func (r *run) perform() (err error) {
 	}
 	r.saveCaches()
 	return nil
+}
+
+// open opens the build on the executor. One that does not answer is waited for, as long as a build may wait in the queue: it is the same for
+// all, and would fail every build of the queue.
+func (r *run) open() (executor.Session, error) {
+	told := false
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		session, err := r.Executor.Open(r.ctx, executor.Build{
+			Record: string(r.record.ID), Resource: r.what.plan.Resource, Images: imagesOf(r.what.plan.Steps), Env: r.what.plan.Env,
+			Caches: r.caches(), Credentials: r.what.credentials,
+		})
+		if !fault.Is(err, fault.Unavailable) || r.Now().After(r.record.QueuedAt.Add(r.QueueTimeout)) {
+			return session, err
+		}
+		if why, _ := fault.Public(err); !told {
+			told = true
+			r.note(r.log.Warn, "%s The build begins when it does.", why)
+			r.server.Error("open a build", "error", err)
+		}
+		select {
+		case <-time.After(pause): // that it answers again is no event
+		case <-r.ctx.Done():
+			return nil, context.Cause(r.ctx)
+		}
+	}
 }
 
 // closeTime is how long an executor has to remove what a build left behind. Another moment, and the build is better ended.

@@ -185,6 +185,9 @@ func (r *run) do(session executor.Session, step plan.Step, out io.Writer) (execu
 	case !public:
 		return executor.Result{}, err
 	default:
+		if fault.Is(err, fault.Unavailable) { // the operator's to see
+			r.server.Error("a step failed", "error", r.mask(err.Error()))
+		}
 		return executor.Result{ExitCode: 1, Reason: why}, nil
 	}
 }

@@ -20,7 +20,8 @@ type Executor interface {
 	Workspace(record string) string
 
 	// Open prepares an empty workspace for a build. Variables that no process can have are a fault.Invalid error, and so are
-	// images and resources that the executor does not know. A build is open at most once at a time.
+	// images and resources that the executor does not know. A fault.Unavailable error says that the executor does not answer at present.
+	// A build is open at most once at a time.
 	Open(ctx context.Context, build Build) (Session, error)
 
 	// Recover ends whatever an earlier life of this executor left behind: processes, containers, workspaces.

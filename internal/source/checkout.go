@@ -69,20 +69,21 @@ func (k *checkout) do(ctx context.Context) error {
 	if err := k.run.MakeDir(ctx, k.dir); err != nil {
 		return err
 	}
-	if k.LFS {
-		if err := k.findLFS(ctx); err != nil {
-			return err
-		}
-	}
 	format := "sha1"
 	if len(k.Commit) == 64 {
 		format = "sha256"
 	}
+	// No other command comes before: it would take the settings of a repository that a step has made around this one.
 	if err := k.git(ctx, k.dir, "init", "--quiet", "--template=", "--initial-branch=main", "--object-format="+format); err != nil {
 		return err
 	}
 	if err := k.git(ctx, k.dir, "remote", "add", "origin", k.URL); err != nil {
 		return err
+	}
+	if k.LFS {
+		if err := k.findLFS(ctx); err != nil {
+			return err
+		}
 	}
 	revision, err := k.fetch(ctx)
 	if err != nil {

@@ -352,9 +352,16 @@ func TestWithoutLFS(t *testing.T) {
 	r := local(t, root)
 	// git looks for the program in its own directory first, where distributions do not put git-lfs.
 	r.environ = append(r.environ, "PATH="+bin)
-	err = newWorkspace(t, r).checkout(t, Checkout{URL: r.url("app"), Depth: 1, LFS: true})
+	w := newWorkspace(t, r)
+	// A step may have made a repository around the one that is to be: what that says of lfs is none of git's business.
+	planted, obeyed := sourcetest.New(t, w.Dir), root+"/obeyed"
+	planted.Git("config", "alias.lfs", "!: > "+obeyed)
+	err = w.checkout(t, Checkout{URL: r.url("app"), Depth: 1, LFS: true, Path: "app"})
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "git-lfs is not installed") {
 		t.Error(err)
+	}
+	if _, err := os.Stat(obeyed); err == nil {
+		t.Error("git ran what a step wanted")
 	}
 }
 

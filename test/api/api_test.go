@@ -128,7 +128,7 @@ func awaitThat(t *testing.T, c *codeartsbuild.CodeArtsBuildClient, job string, n
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for patience := time.After(time.Minute); ; {
+	for patience := time.After(5 * time.Minute); ; {
 		record := *ok(t, c.ShowRecordInfo, &model.ShowRecordInfoRequest{JobId: job, BuildNo: int32(number)}).Result
 		if wanted(record) {
 			return record

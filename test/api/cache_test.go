@@ -174,10 +174,21 @@ func TestNpmCache(t *testing.T) {
 	if _, err := exec.LookPath("npm"); err != nil {
 		t.Skip("needs npm")
 	}
+	t.Run("trusted", func(t *testing.T) {
+		t.Parallel()
+		testNpmCache(t, servertest.Start(t, longBuilds))
+	})
+	t.Run("isolated", func(t *testing.T) {
+		t.Parallel()
+		needs.Program(t, "bwrap")
+		testNpmCache(t, servertest.Start(t, longBuilds, isolated))
+	})
+}
+
+func testNpmCache(t *testing.T, s *servertest.Server) {
 	pack := archive(t, map[string]string{"package/package.json": `{"name":"dep","version":"1.0.0","main":"index.js"}`, "package/index.js": "console.log('from the package')\n"})
 	registry := serveFiles(t, map[string][]byte{"/dep/-/dep-1.0.0.tgz": pack})
 	sum := sha512.Sum512(pack)
-	s := servertest.Start(t, longBuilds)
 	task := newCached(t, s, "npm-cache", map[string]string{
 		"app.js":       "require('dep')\n",
 		"package.json": `{"name":"app","version":"1.0.0","dependencies":{"dep":"1.0.0"}}`,

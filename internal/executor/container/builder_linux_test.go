@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -35,6 +36,43 @@ func TestBuilder(t *testing.T) {
 	t.Run("carries out docker commands", b.docker)
 	t.Run("keeps the images of builds apart", b.apart)
 	t.Run("refuses docker commands", b.dockerFails)
+}
+
+// TestBuilderEngineIsRestarted checks that a step says that the engine was away, and that what a build has there is removed when it is back.
+func TestBuilderEngineIsRestarted(t *testing.T) {
+	t.Parallel()
+	engine := podmantest.Start(t)
+	builder, err := NewBuilder(t.Context(), BuilderConfig{Dir: t.TempDir(), Socket: engine.Socket, Network: "none", Pull: PullMissing})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer builder.Close()
+	want, _ := wanted()
+	images := builder.Open(want.ImagesOf)
+	files := workspace(t, map[string]string{"Dockerfile": "FROM " + podmantest.Small + "\nRUN echo made > /made\n"})
+	if err := commands(t, images, files, io.Discard, "docker build -t made ."); err != nil {
+		t.Fatal(err)
+	}
+	engine.Stop()
+	for _, command := range []string{"docker build -t made .", "docker pull 127.0.0.1:1/none", "docker save -o made.tar made"} {
+		if err := commands(t, images, files, io.Discard, command); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "the container engine did not answer") {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	gone, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := images.Close(gone); err == nil {
+		t.Error("a build was closed without its engine")
+	}
+	closed := make(chan error)
+	go func() { closed <- images.Close(t.Context()) }()
+	engine.Restart(t)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if left := engine.Images(t); len(left) > 0 {
+		t.Errorf("the images %v are left", left)
+	}
 }
 
 type builderTest struct {
@@ -369,6 +407,16 @@ func (b *builderTest) docker(t *testing.T) {
 	if err := commands(t, images, files, &out, "docker push "+other+":1"); !fault.Is(err, fault.Invalid) {
 		t.Error("pushed after the logout:", err)
 	}
+	// What was pulled goes with the build, unless the engine had something of this name before.
+	b.engine.Podman(t, "tag", podmantest.Small, other+":2")
+	if err := commands(t, images, files, &out, "docker login -u "+podmantest.RegistryUser+" -p '"+podmantest.RegistryPassword+"' "+b.registry.Host,
+		"docker pull "+other+":1", "docker pull "+other+":2"); err != nil {
+		t.Error(err)
+	}
+	if left := b.engine.Images(t); slices.Contains(left, other+":1") || !slices.Contains(left, other+":2") {
+		t.Errorf("there are the images %v", left)
+	}
+	b.engine.Podman(t, "untag", other+":2", other+":2")
 	if err := images.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"atelier/internal/executor"
 	"atelier/internal/executor/host"
+	"atelier/internal/fault"
 	"atelier/internal/source"
 )
 
@@ -121,6 +122,9 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err := e.config.Images.check(build.Images); err != nil {
 		return nil, err
 	}
+	if err := e.ping(ctx); err != nil {
+		return nil, err
+	}
 	files, err := e.host.Open(ctx, build)
 	if err != nil {
 		return nil, err
@@ -131,6 +135,16 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		return nil, errors.Join(err, files.Close(ctx))
 	}
 	return &session{Directory: executor.Directory(e.Workspace(build.Record)), executor: e, files: files, record: build.Record, dir: dir, env: env, caches: build.Caches, class: size}, nil
+}
+
+// ping reports an engine that does not answer.
+func (e *Executor) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if _, err := e.engine.Ping(ctx, client.PingOptions{}); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "The container engine does not answer.")
+	}
+	return nil
 }
 
 // Recover implements [executor.Executor].

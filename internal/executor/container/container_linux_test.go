@@ -74,6 +74,7 @@ func TestContainers(t *testing.T) {
 		"the network":                 testNetwork,
 		"a planted repository":        testPlanted,
 		"a container that is removed": testRemoved,
+		"a container that is refused": testRefused,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, engine) })
 	}
@@ -293,6 +294,17 @@ func testRemoved(t *testing.T, engine *podmantest.Engine) {
 	}
 }
 
+// testRefused checks that a build says why the engine did not run a step.
+func testRefused(t *testing.T, engine *podmantest.Engine) {
+	e := newExecutor(t, engine, t.TempDir())
+	e.classes = map[string]class{defaultClass: {defaultClass, 1, 1}} // less than any container needs
+	s := openBuild(t, e, executor.Build{})
+	_, err := s.Run(t.Context(), script("true"), io.Discard)
+	if why, public := fault.Public(err); !public || errors.Is(err, executor.ErrLost) || !strings.Contains(why, "The container engine could not ") {
+		t.Error(why, err)
+	}
+}
+
 // signal tells, once, when a text is printed.
 type signal struct {
 	all  strings.Builder // not embedded: WriteString would go past Write
@@ -351,7 +363,8 @@ func TestRecover(t *testing.T) {
 func TestEngineIsRestarted(t *testing.T) {
 	t.Parallel()
 	engine := podmantest.Start(t)
-	s := openBuild(t, newExecutor(t, engine, t.TempDir()), executor.Build{})
+	e := newExecutor(t, engine, t.TempDir())
+	s := openBuild(t, e, executor.Build{})
 	out := &signal{text: "ready\n", seen: engine.Stop}
 	if result, err := s.Run(t.Context(), script("echo ready; sleep 1000"), out); !errors.Is(err, executor.ErrLost) {
 		t.Error(result, err)
@@ -360,6 +373,9 @@ func TestEngineIsRestarted(t *testing.T) {
 	defer cancel()
 	if err := s.Close(gone); err == nil {
 		t.Error("a build was closed without its engine")
+	}
+	if _, err := e.Open(t.Context(), executor.Build{Record: "another"}); !fault.Is(err, fault.Unavailable) {
+		t.Error("a build was opened without an engine:", err)
 	}
 	closed := make(chan error)
 	go func() { closed <- s.Close(t.Context()) }()

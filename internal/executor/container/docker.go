@@ -58,7 +58,7 @@ func (i *images) dockerBuild(ctx context.Context, files executor.Files, spec pla
 	return err
 }
 
-// pull fetches an image, which then has a private name too.
+// pull fetches an image, and gives it a private name. Its own name stays only where the engine knew it before: nobody else would ever remove it.
 func (i *images) pull(ctx context.Context, image reference.Named, out io.Writer) error {
 	if i.config.Pull == PullNever {
 		return fault.New(fault.Invalid, "this service is set to pull no images")
@@ -72,6 +72,7 @@ func (i *images) pull(ctx context.Context, image reference.Named, out io.Writer)
 		return err
 	}
 	defer leave()
+	_, unknown := i.engine.ImageInspect(ctx, image.String())
 	pulling, err := i.engine.ImagePull(ctx, image.String(), client.ImagePullOptions{RegistryAuth: auth})
 	if err == nil {
 		defer pulling.Close()
@@ -82,6 +83,9 @@ func (i *images) pull(ctx context.Context, image reference.Named, out io.Writer)
 	name := i.private()
 	if err == nil {
 		_, err = i.engine.ImageTag(ctx, client.ImageTagOptions{Source: image.String(), Target: name})
+	}
+	if err == nil && errdefs.IsNotFound(unknown) {
+		_, err = i.engine.ImageRemove(ctx, image.String(), client.ImageRemoveOptions{})
 	}
 	if err != nil {
 		return i.explain(ctx, "pull the image "+image.String(), err)
@@ -100,7 +104,7 @@ func (i *images) login(ctx context.Context, l plan.DockerLogin, out io.Writer) e
 	case errdefs.IsUnauthorized(err), err != nil && strings.Contains(err.Error(), "401 Unauthorized"): // so says Podman
 		return fault.New(fault.Invalid, "the registry %s does not know the user with this password", l.Registry)
 	case client.IsErrConnectionFailed(err):
-		return lost(fmt.Errorf("log in to %s: %w", l.Registry, err))
+		return i.explain(ctx, "log in to "+l.Registry, err)
 	case err != nil: // Podman asks in its own way, without the settings that it pulls and pushes with
 		said = fmt.Sprintf("The registry %s could not be asked (%s). It is used with this user and password as they are.", l.Registry, short(err.Error()))
 	}

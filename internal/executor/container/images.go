@@ -9,10 +9,12 @@ import (
 	"hash/crc32"
 	"io"
 	"maps"
+	"net"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/jsonstream"
@@ -35,9 +37,22 @@ type images struct {
 	names map[string]string // the private name of each name that the build knows, as it is in full
 }
 
-// Close implements [executor.Images].
+// Close implements [executor.Images]. It waits for an engine that is being started again.
 func (i *images) Close(ctx context.Context) error {
-	return errors.Join(i.end(ctx, i.Record), i.remove(ctx, i.Record))
+	if i.count == 0 {
+		return nil // the engine was given nothing
+	}
+	for {
+		err := errors.Join(i.end(ctx, i.Record), i.remove(ctx, i.Record))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond): // that it answers again is no event
+		}
+	}
 }
 
 // Build implements [executor.Images].
@@ -209,9 +224,17 @@ func (b *Builder) explain(ctx context.Context, what string, err error) error {
 		return fault.New(fault.Invalid, "the container engine could not %s: %s", what, short(why.Message))
 	case known:
 		return err
+	case brokenOff(err):
+		return fault.Wrap(err, fault.Unavailable, "the container engine did not answer, or broke off, when it was to %s", what)
 	default:
 		return lost(fmt.Errorf("%s: %w", what, err))
 	}
+}
+
+// brokenOff reports whether an error is that of a connection.
+func brokenOff(err error) bool {
+	_, network := errors.AsType[*net.OpError](err)
+	return network || client.IsErrConnectionFailed(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // refused is the error of something that the engine did not begin.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -41,51 +39,13 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	}
 }
 
-// checkout puts a repository into the workspace. The server's own git does it, so a repository that a step has put where a
-// submodule will be must not get to configure it: a configuration can name programs to run.
+// checkout puts a repository into the workspace, with the server's own git.
 func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
 	step.Image = "" // git is the server's
-	if !step.Checkout.Submodules {
-		return s.files.Run(ctx, step, out)
-	}
-	found, err := findRepository(s.path("workspace"), step.Checkout.Path)
-	if err != nil {
-		return executor.Result{}, fmt.Errorf("look for repositories in the workspace: %w", err)
-	}
-	if found != "" {
-		why := fmt.Sprintf("there is already a repository in the workspace, at %s", found)
-		_, err := fmt.Fprintf(out, "%s\n", why)
-		return executor.Result{ExitCode: 1, Reason: why}, err
+	if result, err := s.CheckPlanted(*step.Checkout, out); err != nil || !result.Succeeded() {
+		return result, err
 	}
 	return s.files.Run(ctx, step, out)
-}
-
-// findRepository returns where in a directory of the workspace, at any depth, there is something that git may take for a
-// repository; an empty path when nowhere.
-func findRepository(workspace, dir string) (found string, err error) {
-	root, err := os.OpenRoot(workspace)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	start := path.Clean("./" + filepath.ToSlash(dir))
-	if !fs.ValidPath(start) {
-		return "", nil // which the checkout refuses
-	}
-	err = fs.WalkDir(root.FS(), start, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil && entry == nil:
-			return fs.SkipAll // it is not there, or a link leads out of the workspace to it, which the checkout refuses
-		case err != nil: // git could not look into it either
-			found = name
-			return fs.SkipAll
-		case entry.Name() == ".git":
-			found = path.Dir(name)
-			return fs.SkipAll
-		}
-		return nil
-	})
-	return found, err
 }
 
 func (s *session) path(name string) string { return filepath.Join(s.dir, name) }

@@ -13,12 +13,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"atelier/internal/executor"
+	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
 
@@ -76,7 +78,7 @@ func (s *session) create(ctx context.Context, image, script string, private []pl
 		},
 	})
 	if err != nil {
-		return nil, lost(fmt.Errorf("create a container: %w", err))
+		return nil, notDone("make the step's container", err)
 	}
 	return &step{session: s, id: made.ID}, nil
 }
@@ -126,9 +128,19 @@ func (c *step) start(ctx context.Context) (*client.HijackedResponse, error) {
 		if strings.Contains(err.Error(), "executable file not found") {
 			return nil, unusable("the image has no program sh, with which steps are run")
 		}
-		return nil, lost(fmt.Errorf("start the container: %w", err))
+		return nil, notDone("start the step's container", err)
 	}
 	return &attached.HijackedResponse, nil
+}
+
+// notDone is the error of something that the engine did not do. What it answered may be told; without an answer it is lost.
+func notDone(what string, err error) error {
+	for _, answered := range []func(error) bool{errdefs.IsInternal, errdefs.IsInvalidArgument, errdefs.IsNotFound, errdefs.IsConflict, errdefs.IsPermissionDenied} {
+		if answered(err) {
+			return fault.Wrap(err, fault.Unavailable, "The container engine could not %s: %s", what, short(err.Error()))
+		}
+	}
+	return lost(fmt.Errorf("%s: %w", what, err))
 }
 
 // stopWith ends the container when ctx ends. It returns when the container is over; one that cannot be ended is abandoned.

@@ -22,7 +22,11 @@ func (s *session) bring(c executor.Cache) (dir string, back func() error, err er
 	if err := s.owner.giveCache(c.Dir); err != nil {
 		return "", nil, fmt.Errorf("give the cache %s to the build's user: %w", c.Tool, err)
 	}
-	if err := os.Rename(c.Dir, s.path(name)); err != nil {
+	err = removeAll(s.path(name)) // which an earlier step may have made
+	if err == nil {
+		err = os.Rename(c.Dir, s.path(name))
+	}
+	if err != nil {
 		return "", nil, fmt.Errorf("bring the cache %s to the build: %w", c.Tool, err)
 	}
 	back = func() error {
@@ -61,13 +65,18 @@ func (o owner) giveCache(dir string) error {
 }
 
 // takeBack makes the steps' files in a copy of a cache the server's: what becomes part of the cache must not be for a later build with the same
-// user to change.
+// user to change. A file that the steps cannot read was not given to them: it is one from elsewhere that a step gave a name here, where the kernel
+// lets users link files that are not theirs, and the next build would get a copy of it.
 func (o owner) takeBack(dir string) error {
-	return o.each(dir, func(path string, _ fs.FileInfo, stat *syscall.Stat_t) error {
-		if int(stat.Uid) != o.user {
+	return o.each(dir, func(path string, info fs.FileInfo, stat *syscall.Stat_t) error {
+		switch {
+		case int(stat.Uid) == o.user:
+			return os.Lchown(path, os.Geteuid(), os.Getegid())
+		case info.Mode().IsRegular() && info.Mode().Perm()&0o004 == 0:
+			return os.Remove(path)
+		default:
 			return nil
 		}
-		return os.Lchown(path, os.Geteuid(), os.Getegid())
 	})
 }
 

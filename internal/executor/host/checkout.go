@@ -27,6 +27,11 @@ func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (
 	if credential, ok := s.open[step.EndpointID]; ok {
 		git = git.With(credential)
 	}
+	if s.executor.sandbox != nil || s.owner.user != 0 { // git is not kept from anything, the steps are
+		if result, err := s.CheckPlanted(*step.Checkout, out); err != nil || !result.Succeeded() {
+			return result, err
+		}
+	}
 	err := git.Checkout(ctx, runner{s}, source.Checkout(*step.Checkout), out)
 	if given := s.owner.giveAll(string(s.Directory)); given != nil {
 		return executor.Result{}, errors.Join(err, given)

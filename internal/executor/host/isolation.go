@@ -135,7 +135,7 @@ func (e *Executor) Gaps() []string { return e.gaps }
 // places for temporary files that are gone with it.
 type sandbox struct {
 	program string
-	args    []string // before those for one build
+	args    func() []string // before those for one build; private files come and go
 }
 
 // inside is how the directory of a build is called in its sandbox, below the executor's directory. It is the same for all, since a
@@ -148,10 +148,10 @@ func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
 	if program == "" {
 		return nil, errors.New("the program bwrap is not installed; install the package bubblewrap")
 	}
-	s := &sandbox{program: program, args: sandboxArgs(e.masks(private), root)}
+	s := &sandbox{program: program, args: func() []string { return sandboxArgs(e.masks(private), root) }}
 	ctx, cancel := context.WithTimeout(context.Background(), trialTime)
 	defer cancel()
-	try := exec.CommandContext(ctx, program, append(slices.Clone(s.args), "--", e.shell, "-c", ":")...)
+	try := exec.CommandContext(ctx, program, append(s.args(), "--", e.shell, "-c", ":")...)
 	if out, err := try.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("bubblewrap cannot make namespaces here (%w: %s); allow user namespaces, or run the server as root with CAP_SYS_ADMIN",
 			err, strings.TrimSpace(string(out)))
@@ -221,7 +221,7 @@ func within(path, dir string) bool {
 // on a path of its own, because that is how bubblewrap lets a program have another name than its file.
 func (s *sandbox) command(executorDir, dir, name, program string) (args, env []string) {
 	bin := filepath.Join(executorDir, "bin")
-	args = append([]string{s.program}, s.args...)
+	args = append([]string{s.program}, s.args()...)
 	args = append(args, "--bind", dir, filepath.Join(executorDir, inside), "--symlink", program, filepath.Join(bin, name),
 		"--remount-ro", executorDir, "--", name, executorDir)
 	return args, []string{"PATH=" + bin}

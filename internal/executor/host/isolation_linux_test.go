@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,15 +24,23 @@ import (
 	"atelier/internal/source/sourcetest"
 )
 
-// testUsers are whom steps run as in these tests.
-var testUsers = Users{First: 60600, Last: 60855}
+// executors counts those whose steps run as users of their own.
+var executors atomic.Int32
+
+// testUsers returns whom the steps of an executor run as, and those of no other: a user may end all its processes, and without namespaces that is
+// on the whole machine.
+func testUsers() Users {
+	const first, each = 606000000, 1000
+	n := int(executors.Add(1))
+	return Users{First: first + n*each, Last: first + n*each + each - 1}
+}
 
 // newIsolated returns an executor with all isolation that a server without limits has. Private are files that no step may see.
 func newIsolated(t testing.TB, repositories string, private ...string) *Executor {
 	t.Helper()
 	needs.Program(t, "bwrap")
 	dir := t.TempDir()
-	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers})
+	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers()})
 	if e.sandbox == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
 		t.Fatal(e.Gaps())
 	}
@@ -54,7 +63,7 @@ func newWithUsers(t *testing.T, repositories string) *Executor {
 		}
 	}
 	e := isolated(t, dir, repositories, Isolation{})
-	if err := e.tryUsers(Isolation{Users: testUsers, Reach: func() error { return nil }}); err != nil {
+	if err := e.tryUsers(Isolation{Users: testUsers(), Reach: func() error { return nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -108,15 +117,28 @@ func refused(t *testing.T, s *session, command string) {
 	}
 }
 
-// TestIsolationOfFiles is about what steps try with files that are none of their business.
-func TestIsolationOfFiles(t *testing.T) {
-	t.Parallel()
-	outside, err := os.MkdirTemp("/var/tmp", "outside") // of all that is private
+// outside returns a directory that can be seen in a sandbox. Only root can make one; that of others is in a place that is empty there.
+func outside(t *testing.T) string {
+	t.Helper()
+	parent := "/"
+	if os.Geteuid() != 0 {
+		parent = "/var/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "outside")
+	if err == nil {
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		err = os.Chmod(dir, 0o755) //nolint:gosec // so that its mode does not protect it
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(outside) })
-	data := t.TempDir()
+	return dir
+}
+
+// TestIsolationOfFiles is about what steps try with files that are none of their business.
+func TestIsolationOfFiles(t *testing.T) {
+	t.Parallel()
+	outside, data := outside(t), t.TempDir()
 	key := filepath.Join(outside, "secret.key")
 	for _, file := range []string{key, data + "/atelier.db"} {
 		if err := os.WriteFile(file, []byte("a secret\n"), 0o644); err != nil { //nolint:gosec // so that its mode does not protect it
@@ -163,6 +185,29 @@ func TestIsolationOfFiles(t *testing.T) {
 			t.Errorf("%s is outside", file)
 		}
 	}
+}
+
+// TestIsolationOfChangingFiles checks that a private file may be removed after the start, as one with a first password is, and that one that comes
+// later is private too.
+func TestIsolationOfChangingFiles(t *testing.T) {
+	t.Parallel()
+	outside := outside(t)
+	early, late := outside+"/early", outside+"/late"
+	if err := os.WriteFile(early, []byte("a secret\n"), 0o644); err != nil { //nolint:gosec // so that its mode does not protect it
+		t.Fatal(err)
+	}
+	e := newIsolated(t, t.TempDir(), early, late)
+	s := openBuild(t, e)
+	refused(t, s, "grep . "+early)
+	if os.Geteuid() == 0 {
+		must(t, s, "ls "+outside+" | grep early") // it is nothing else that hides it
+	}
+	if err := errors.Join(os.Remove(early), os.WriteFile(late, []byte("a secret\n"), 0o644), e.closeSpare()); err != nil { //nolint:gosec // as above
+		t.Fatal(err)
+	}
+	s = openBuild(t, e)
+	must(t, s, "true")
+	refused(t, s, "grep . "+late)
 }
 
 // TestIsolationOfProcesses is about what steps try with processes that are none of their business, and with their own privileges.
@@ -310,7 +355,18 @@ func TestIsolationOfCaches(t *testing.T) {
 			first := open()
 			use(first, "grep kept shared; echo 2 >> closed; mkdir dir; echo new > dir/new; ln -s /etc/passwd link")
 			use(first, "grep new dir/new; grep 2 closed")
-			must(t, first, "[ -z \"$npm_config_cache\" ]; [ ! -e $WORKSPACE/../cache-npm ]")
+			must(t, first, "[ -z \"$npm_config_cache\" ]; [ ! -e $WORKSPACE/../cache-npm ]; mkdir -p $WORKSPACE/../cache-npm/in/the/way")
+			use(first, "grep new dir/new")
+			if os.Geteuid() == 0 { // as steps can where the kernel does not protect links
+				foreign, planted := filepath.Join(e.dir, "..", "foreign"), filepath.Join(layer, "foreign")
+				if err := errors.Join(first.owner.giveCache(layer), os.WriteFile(foreign, []byte("a secret\n"), 0o600), os.Link(foreign, planted),
+					first.owner.takeBack(layer)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Lstat(planted); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("a later build gets a copy of what this one may not read: %v", err)
+				}
+			}
 			if content, err := os.ReadFile(filepath.Join(generation, "closed")); err != nil || string(content) != "kept\n" {
 				t.Errorf("the cache itself was changed: %q, %v", content, err)
 			}
@@ -323,6 +379,41 @@ func TestIsolationOfCaches(t *testing.T) {
 			if _, err := os.Lstat(layer); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the step's copy is still there: %v", err)
 			}
+		})
+	}
+}
+
+// TestIsolationPlanted checks that git, which is not kept from anything, never obeys a repository that a step put where a submodule will be.
+func TestIsolationPlanted(t *testing.T) {
+	t.Parallel()
+	repositories := t.TempDir()
+	lib := sourcetest.New(t, repositories+"/lib")
+	lib.Write("lib.txt", "library")
+	lib.Commit("library")
+	app := sourcetest.New(t, repositories+"/app")
+	app.Git("submodule", "--quiet", "add", "../lib", "sub/lib")
+	app.Commit("app")
+	checkout := plan.Step{Checkout: &plan.Checkout{URL: app.URL(), Branch: "main", Submodules: true}}
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories), "users": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if e == nil {
+				e = newWithUsers(t, repositories)
+			}
+			s := openBuild(t, e)
+			must(t, s, "mkdir -p sub/lib; cd sub/lib; git init --quiet .; git -c user.name=x -c user.email=x commit --quiet --allow-empty -m x; git remote add origin "+lib.URL()+"; git config filter.planted.smudge 'touch "+repositories+"/obeyed; cat'; echo '* filter=planted' > .git/info/attributes")
+			var out strings.Builder
+			if result, err := s.Run(t.Context(), checkout, &out); err != nil || result.ExitCode != 1 || result.Reason != "there is already a repository in the workspace, at sub/lib" {
+				t.Errorf("%+v, %v\n%s", result, err, &out)
+			}
+			if _, err := os.Stat(repositories + "/obeyed"); err == nil {
+				t.Error("git ran what the step wanted")
+			}
+			must(t, s, "rm -rf sub")
+			if result, err := s.Run(t.Context(), checkout, &out); err != nil || !result.Succeeded() {
+				t.Errorf("%+v, %v\n%s", result, err, &out)
+			}
+			must(t, s, "test -e sub/lib/lib.txt")
 		})
 	}
 }

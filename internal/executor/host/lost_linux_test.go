@@ -118,7 +118,7 @@ const serveIsolated = "ATELIER_TEST_SERVE_ISOLATED"
 func serve(dir string) {
 	e, err := makeExecutor(dir, "/")
 	if err == nil && os.Getenv(serveIsolated) != "" {
-		err = e.isolate(Isolation{Want: Auto, Users: testUsers})
+		err = e.isolate(Isolation{Want: Auto, Users: testUsers()})
 	}
 	if err != nil {
 		panic(err)
@@ -200,7 +200,7 @@ func TestServerKilled(t *testing.T) {
 
 			e, err := makeExecutor(dir, "/")
 			if err == nil && env != nil {
-				err = e.isolate(Isolation{Want: Auto, Users: testUsers})
+				err = e.isolate(Isolation{Want: Auto, Users: testUsers()})
 			}
 			if err != nil {
 				t.Fatal(err)
