@@ -123,14 +123,19 @@ func (e *Executor) find(program string) string {
 }
 
 // BuildDir returns the directory of a build, which holds its workspace, home and tmp while it is open.
-func (e *Executor) BuildDir(record string) string { return filepath.Join(e.dir, record) }
+func (e *Executor) BuildDir(record string) string {
+	if e.sandbox != nil {
+		return filepath.Join(e.dir, record, buildDir)
+	}
+	return filepath.Join(e.dir, record)
+}
 
 // Workspace implements [executor.Executor].
 func (e *Executor) Workspace(record string) string {
 	if e.sandbox != nil {
 		record = inside
 	}
-	return cmp.Or(e.fixed, filepath.Join(e.dir, record, "workspace"))
+	return cmp.Or(e.fixed, filepath.Join(e.BuildDir(record), "workspace"))
 }
 
 // Open implements [executor.Executor].
@@ -147,7 +152,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	s.Directory = executor.Directory(cmp.Or(e.fixed, s.path("workspace")))
 	s.inside = s.dir
 	if e.sandbox != nil {
-		s.inside = filepath.Join(e.dir, inside)
+		s.inside = e.BuildDir(inside)
 	}
 	env, err := Environment(s.inside, e.Workspace(build.Record), build)
 	if err != nil {
@@ -166,19 +171,20 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 // enter makes the directories of a build and starts what it runs in.
 func (s *session) enter() (err error) {
 	e := s.executor
-	if e.sandbox == nil {
-		if err := os.Mkdir(s.dir, 0o700); err != nil {
-			return fmt.Errorf("make the build's directory: %w", err)
+	if e.sandbox != nil {
+		if s.box, err = e.takeBox(filepath.Join(e.dir, s.record)); err != nil {
+			return fmt.Errorf("start the build's sandbox: %w", err)
 		}
-		s.made = true
+		s.tree = s.box.tree
+	}
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		return fmt.Errorf("make the build's directory: %w", err)
+	}
+	s.made = true
+	if e.sandbox == nil {
 		if s.tree, err = e.takeTree(); err != nil {
 			return fmt.Errorf("start the build's supervisor: %w", err)
 		}
-	} else {
-		if s.tree, err = e.takeBox(s.dir); err != nil {
-			return fmt.Errorf("start the build's sandbox: %w", err)
-		}
-		s.made = true
 	}
 	if err := s.tree.group.limit(s.limits); err != nil {
 		return err

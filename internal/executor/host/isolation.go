@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"atelier/internal/executor"
+	"atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
@@ -138,9 +139,13 @@ type sandbox struct {
 	args    func() []string // before those for one build; private files come and go
 }
 
-// inside is how the directory of a build is called in its sandbox, below the executor's directory. It is the same for all, since a
-// sandbox is made before it is known for which build.
-const inside = "build"
+// inside is how the directory of a sandbox is called in it, below the executor's directory. It is the same for all, since a sandbox is
+// made before it is known for which build. In it is the directory of the build: the one around it is the server's, so that no build
+// leaves anything on it for the next.
+const (
+	inside   = "sandbox"
+	buildDir = "build"
+)
 
 // newSandbox returns the sandbox of this machine, if bubblewrap can make one. What is private must not be seen in it.
 func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
@@ -168,8 +173,11 @@ func sandboxArgs(masks []string, root bool) []string {
 		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
 	}
 	args = append(args, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
-	for _, dir := range []string{"/tmp", "/var/tmp", "/dev/shm"} {
+	for _, dir := range supervisor.Scratch {
 		args = append(args, "--perms", "1777", "--tmpfs", dir)
+	}
+	if filesystems, err := os.ReadFile("/proc/filesystems"); err == nil && strings.Contains(string(filesystems), "\tmqueue\n") {
+		args = append(args, "--mqueue", supervisor.Queues) // so that it can be seen what steps leave there
 	}
 	// Sockets below /run lead to services that do what they are asked for outside. Names are resolved with files there.
 	args = append(args, "--tmpfs", "/run", "--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve")
@@ -219,9 +227,9 @@ func within(path, dir string) bool {
 
 // command returns the arguments that start a supervisor, whose program is an open file, for the build in a directory. Its name is found
 // on a path of its own, because that is how bubblewrap lets a program have another name than its file.
-func (s *sandbox) command(executorDir, dir, name, program string) (args, env []string) {
+func (s *sandbox) command(shared []string, executorDir, dir, name, program string) (args, env []string) {
 	bin := filepath.Join(executorDir, "bin")
-	args = append([]string{s.program}, s.args()...)
+	args = append([]string{s.program}, shared...)
 	args = append(args, "--bind", dir, filepath.Join(executorDir, inside), "--symlink", program, filepath.Join(bin, name),
 		"--remount-ro", executorDir, "--", name, executorDir)
 	return args, []string{"PATH=" + bin}

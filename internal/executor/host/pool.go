@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
@@ -59,20 +60,27 @@ func (e *Executor) leaveTree(t *tree) error {
 	return t.close()
 }
 
-// box is a supervisor in a sandbox, and the directory that a build is to have in there.
+// box is a sandbox: a supervisor, and the directory in which a build is to have its own.
 type box struct {
 	tree *tree
 	dir  string
+	args []string // of all sandboxes when this one was made: what they hide may change
 }
 
 func (b *box) close() error { return errors.Join(b.tree.close(), removeAll(b.dir)) }
 
+// spareDir returns a name for the directory of a sandbox that no build has.
+func (e *Executor) spareDir() string { return filepath.Join(e.dir, "spare-"+rand.Text()) }
+
 // newBox makes a sandbox.
 func (e *Executor) newBox() (*box, error) {
-	b := &box{dir: filepath.Join(e.dir, "spare-"+rand.Text())}
+	b := &box{dir: e.spareDir(), args: e.sandbox.args()}
 	err := os.Mkdir(b.dir, 0o700)
+	if err == nil && e.users != nil { // who come through, and change nothing
+		err = os.Chmod(b.dir, 0o711)
+	}
 	if err == nil {
-		b.tree, err = e.sandbox.startIn(e.dir, b.dir, e.patience)
+		b.tree, err = e.sandbox.startIn(b.args, e.dir, b.dir, e.patience)
 	}
 	if err == nil {
 		err = e.confine(b.tree)
@@ -83,8 +91,8 @@ func (e *Executor) newBox() (*box, error) {
 	return b, nil
 }
 
-// takeBox returns a supervisor in a sandbox, and gives the sandbox's directory another name.
-func (e *Executor) takeBox(dir string) (*tree, error) {
+// takeBox returns a sandbox, and gives its directory another name.
+func (e *Executor) takeBox(dir string) (*box, error) {
 	for {
 		var b *box
 		select {
@@ -95,8 +103,8 @@ func (e *Executor) takeBox(dir string) (*tree, error) {
 				return nil, err
 			}
 		}
-		if !b.tree.alive() {
-			_ = b.close() // somebody killed it
+		if !b.tree.alive() || !slices.Equal(b.args, e.sandbox.args()) {
+			_ = b.close() // somebody killed it, or there is more to hide by now
 			continue
 		}
 		if _, err := os.Lstat(dir); err == nil { // an empty directory would be replaced
@@ -105,22 +113,28 @@ func (e *Executor) takeBox(dir string) (*tree, error) {
 		if err := os.Rename(b.dir, dir); err != nil {
 			return nil, errors.Join(err, b.close())
 		}
-		return b.tree, nil
+		b.dir = dir
+		return b, nil
 	}
 }
 
-// leaveBox ends a sandbox, whose build is over: nothing that a build has touched is there for the next. No process of the build is left
-// in it, so nobody has to wait for that. Meanwhile another one is made. The error is that of one that has not ended as it should.
-func (e *Executor) leaveBox(t *tree) error {
-	if !t.alive() {
-		e.warming.Go(e.warm)
-		return t.close()
+// leaveBox takes a sandbox back whose build is over and whose directory is empty. The next build gets it if there is no trace of this one
+// in it, which is certain only where steps have a user of their own: see [supervisor.Inspect]. Otherwise it is ended, which nobody has to
+// wait for, and another one is made.
+func (e *Executor) leaveBox(b *box) error {
+	if e.users != nil && len(e.boxes) < cap(e.boxes) && b.tree.untouched() {
+		spare := e.spareDir()
+		if err := os.Rename(b.dir, spare); err == nil {
+			b.dir = spare
+			e.keepBox(b)
+			return nil
+		}
 	}
 	e.warming.Go(func() {
-		_ = t.close()
+		_ = b.tree.close()
 		e.warm()
 	})
-	return nil
+	return removeAll(b.dir)
 }
 
 // warm makes a sandbox for a build that is still to come.
@@ -129,6 +143,11 @@ func (e *Executor) warm() {
 	if err != nil {
 		return // whoever needs one sees why
 	}
+	e.keepBox(b)
+}
+
+// keepBox keeps a sandbox for a build that is still to come.
+func (e *Executor) keepBox(b *box) {
 	select {
 	case e.boxes <- b:
 	default: // there are enough

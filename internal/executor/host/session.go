@@ -32,6 +32,7 @@ type session struct {
 	open     map[string]source.Credential // of checkouts, by service endpoint
 	limits   limits
 	tree     *tree // runs the steps; nil before it was started and after it was closed
+	box      *box  // that tree is in; nil without a sandbox
 	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
 }
 
@@ -200,15 +201,11 @@ func refusal(errno syscall.Errno) error {
 // Close implements [executor.Session].
 func (s *session) Close(ctx context.Context) error {
 	e := s.executor
-	leave := e.leaveTree
-	if e.sandbox != nil {
-		leave = e.leaveBox
-	}
 	var failed error
 	if s.outer != nil && s.outer != s.tree && e.leaveTree(s.outer) != nil {
 		failed = sweep(ctx, s.record, s.outer.session)
 	}
-	if s.tree != nil && leave(s.tree) != nil {
+	if s.tree != nil && s.leave() != nil {
 		failed = errors.Join(failed, sweep(ctx, s.record, s.tree.session))
 	}
 	s.tree, s.outer = nil, nil
@@ -216,13 +213,30 @@ func (s *session) Close(ctx context.Context) error {
 		e.users.leave(s.owner)
 		s.owner = owner{}
 	}
-	if !s.made {
-		return failed
+	if s.made {
+		if err := removeAll(s.dir); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
+		}
 	}
-	if err := removeAll(s.dir); err != nil {
-		failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
+	if s.box != nil {
+		if err := e.leaveBox(s.box); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("remove the directory of the build's sandbox: %w", err))
+		}
+		s.box = nil
 	}
 	return failed
+}
+
+// leave gives the supervisor of the steps back. One in a sandbox that is well is left with it, when its directory is empty.
+func (s *session) leave() error {
+	switch {
+	case s.box == nil:
+		return s.executor.leaveTree(s.tree)
+	case s.tree.alive():
+		return nil
+	default:
+		return s.tree.close()
+	}
 }
 
 func isDir(path string) bool {

@@ -45,37 +45,44 @@ func startTree(dir string, patience time.Duration) (*tree, error) {
 	return startSupervisor(&exec.Cmd{Path: "/proc/self/exe", Args: []string{supervisor.Name, dir}, Env: []string{}}, patience)
 }
 
-// startIn starts a supervisor in the sandbox of the build whose directory is given.
-func (s *sandbox) startIn(executorDir, dir string, patience time.Duration) (*tree, error) {
+// startIn starts a supervisor in a sandbox whose directory is given. The arguments are those of all sandboxes at the moment.
+func (s *sandbox) startIn(shared []string, executorDir, dir string, patience time.Duration) (*tree, error) {
 	program, err := os.Open("/proc/self/exe") // which may have another name by now, or one that cannot be seen in the sandbox
 	if err != nil {
 		return nil, err
 	}
 	defer program.Close()
-	args, env := s.command(executorDir, dir, supervisor.Name, "/proc/self/fd/5")
+	args, env := s.command(shared, executorDir, dir, supervisor.Name, "/proc/self/fd/5")
 	t, err := startSupervisor(&exec.Cmd{Path: s.program, Args: args, Env: env}, patience, program)
 	if err != nil {
 		return nil, err
 	}
 	t.boxed = true
-	if err := t.awaitReady(); err != nil {
+	if _, err := t.ask(supervisor.Ping); err != nil { // it has begun when it answers
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
 }
 
-// awaitReady returns when the supervisor has begun.
-func (t *tree) awaitReady() error {
+// ask returns what the supervisor answers to what takes it a moment. No command may run. After an error the supervisor cannot be used.
+func (t *tree) ask(op supervisor.Op) (supervisor.Reply, error) {
 	_ = t.control.SetReadDeadline(time.Now().Add(t.patience))
 	defer func() { _ = t.control.SetReadDeadline(time.Time{}) }()
 	var reply [supervisor.HeaderSize]byte
-	if _, err := t.control.Write(supervisor.Frame(supervisor.Ping, nil)); err != nil {
-		return fmt.Errorf("%w: %w", errGone, err)
+	if _, err := t.control.Write(supervisor.Frame(op, nil)); err != nil {
+		return 0, fmt.Errorf("%w: %w", errGone, err)
 	}
 	if _, err := io.ReadFull(t.control, reply[:]); err != nil {
-		return fmt.Errorf("%w: %w", errGone, err)
+		return 0, fmt.Errorf("%w: %w", errGone, err)
 	}
-	return nil
+	kind, _ := supervisor.Header(reply)
+	return supervisor.Reply(kind), nil
+}
+
+// untouched reports whether the commands that have run have left no trace in the supervisor's sandbox.
+func (t *tree) untouched() bool {
+	reply, err := t.ask(supervisor.Inspect)
+	return err == nil && reply == supervisor.Untouched
 }
 
 // startSupervisor starts a command that is a supervisor, or becomes one. The files are what it inherits besides those that

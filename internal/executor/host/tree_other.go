@@ -41,9 +41,11 @@ func startTree(string, time.Duration) (*tree, error) {
 	return &tree{output: &output{pipe: reader, buffer: make([]byte, bufferSize)}, writer: writer}, nil
 }
 
-func (s *sandbox) startIn(string, string, time.Duration) (*tree, error) {
+func (s *sandbox) startIn([]string, string, string, time.Duration) (*tree, error) {
 	return nil, errors.New("only Linux has namespaces")
 }
+
+func (t *tree) untouched() bool { return false }
 
 func (t *tree) start(c supervisor.Command) error {
 	t.command = &exec.Cmd{

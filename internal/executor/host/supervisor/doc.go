@@ -10,7 +10,7 @@
 // The supervisor inherits two files. [Output] is the end of a pipe that the commands print to. [Control] is a socket: the
 // server sends frames, each an [Op], the length of what follows as four bytes, big end first, and that many bytes. For every
 // [Run] it gets back one [Reply] of five bytes, a kind and a number: first [Started], then [Ended], or instead of the two
-// [Refused]. A [Ping] is answered at once. Ended means that no process is left that came of the command. When the socket closes, for whatever reason, the
+// [Refused]. A [Ping] and an [Inspect] are answered at once. Ended means that no process is left that came of the command. When the socket closes, for whatever reason, the
 // supervisor kills all that runs, at once, and exits.
 //
 // # Start

@@ -21,6 +21,7 @@ const (
 	Terminate Op = 't' // send SIGTERM to every process of the command, and then give them time
 	Kill      Op = 'k' // end every process of the command now
 	Ping      Op = 'p' // answer with Ready; only while no command runs
+	Inspect   Op = 'i' // answer with Untouched or Touched; only in a sandbox, and while no command runs
 )
 
 // Reply is what the supervisor says about a command.
@@ -28,11 +29,19 @@ type Reply byte
 
 // The replies of a supervisor, with the number that each carries.
 const (
-	Started Reply = 's' // the process id, which is the id of the session and of the process group too
-	Ended   Reply = 'e' // the wait status of the command's own process
-	Ready   Reply = 'y' // nothing
-	Refused Reply = 'x' // the errno of fork, chdir or exec
+	Started   Reply = 's' // the process id, which is the id of the session and of the process group too
+	Ended     Reply = 'e' // the wait status of the command's own process
+	Ready     Reply = 'y' // nothing
+	Refused   Reply = 'x' // the errno of fork, chdir or exec
+	Untouched Reply = 'u' // nothing; the commands have left no trace in the sandbox
+	Touched   Reply = 'm' // nothing; there is something in the sandbox that was not there when the supervisor began
 )
+
+// Scratch are the directories of a sandbox, besides the build's own, in which its commands may make files.
+var Scratch = [...]string{"/tmp", "/var/tmp", "/dev/shm"}
+
+// Queues is where a sandbox has the POSIX message queues of its commands, which outlive them too.
+const Queues = "/dev/mqueue"
 
 // Command is a program to run. It gets an empty standard input, and prints to the one pipe.
 type Command struct {

@@ -26,6 +26,10 @@ type supervisor struct {
 	stopping bool // the command was asked to end and has time to do so
 	running  bool
 	ended    chan struct{} // closed when the command and all that came of it are gone
+
+	before traces // in a sandbox, what was there before the first command
+
+	restricted bool // the thread that starts commands gives them no privileges and no keyrings
 }
 
 // supervise runs commands until the control socket closes. The main goroutine starts and awaits them. It never leaves the
@@ -37,7 +41,9 @@ func supervise() (exitCode int) {
 		return 1
 	}
 	keepFiles()
+	var before traces
 	if os.Getpid() == 1 { // in a sandbox, where steps that are of the same user must not look into this process or change it
+		before = findTraces()
 		const setDumpable = 4
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0); errno != 0 {
 			return 1
@@ -47,7 +53,7 @@ func supervise() (exitCode int) {
 	if err != nil {
 		return 1
 	}
-	s := &supervisor{stdin: null, began: make(chan struct{})}
+	s := &supervisor{stdin: null, began: make(chan struct{}), before: before}
 	commands := make(chan Command)
 	go s.listen(commands)
 	for c := range commands {
@@ -91,6 +97,12 @@ func (s *supervisor) listen(commands chan<- Command) {
 			<-s.began // so that what the server sends next finds the command there
 		case Ping:
 			reply(Ready, 0)
+		case Inspect:
+			if s.before.same(findTraces()) {
+				reply(Untouched, 0)
+			} else {
+				reply(Touched, 0)
+			}
 		case Terminate:
 			s.terminate()
 		case Kill:
@@ -180,7 +192,7 @@ func (s *supervisor) start(c Command) (pid int, err error) {
 	defer s.reaping.Unlock()
 	sys := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if c.User != 0 {
-		if err := noNewPrivileges(); err != nil {
+		if err := s.restrict(); err != nil {
 			return 0, err
 		}
 		sys.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.Group)}
@@ -194,12 +206,18 @@ func (s *supervisor) start(c Command) (pid int, err error) {
 	return pid, err
 }
 
-// noNewPrivileges makes programs with privileges of their own, such as sudo, give none to what this thread starts. They are started by no other thread.
-func noNewPrivileges() error {
+// restrict makes programs with privileges of their own, such as sudo, give none to what this thread starts, and keeps all of it from the
+// kernel's keyrings. Commands are started by no other thread.
+func (s *supervisor) restrict() error {
+	if s.restricted {
+		return nil
+	}
 	const setNoNewPrivileges = 38
 	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, setNoNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
 		return errno
 	}
+	denyKeyrings()
+	s.restricted = true
 	return nil
 }
 
