@@ -84,10 +84,7 @@ func encodings(s string) []pattern {
 	for _, style := range jsonStyles {
 		patterns = append(patterns, pattern{text: style.form(s)})
 	}
-	return append(patterns,
-		pattern{text: strings.ReplaceAll(s, `'`, `'\''`)},
-		pattern{text: strings.ReplaceAll(s, `'`, `'"'"'`)},
-	)
+	return append(patterns, quotedForms(s)...)
 }
 
 // urlKept are the marks that URL encoders leave as they are, besides letters, digits and -_. : RFC 3986 and query strings,
@@ -121,7 +118,7 @@ func base64Forms(s string) []pattern {
 		whole := (before + len(s)) * 8 / 6 // digits that have no bits of what follows
 		for _, alphabet := range []string{standardAlphabet, urlAlphabet} {
 			encoded := base64.NewEncoding(alphabet).EncodeToString([]byte("\x00\x00"[:before] + s))
-			p := pattern{text: encoded[first:whole], wraps: alphabet == standardAlphabet}
+			p := pattern{text: encoded[first:whole], wraps: true}
 			if rest := encoded[whole:]; rest != "" {
 				lowest := strings.IndexByte(alphabet, rest[0]) // the bits behind s are zero
 				values := 4                                    // or any other two

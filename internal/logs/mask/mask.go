@@ -1,10 +1,10 @@
 // Package mask keeps secrets out of logs. A [Masker] knows the secrets of one build; it replaces them in streams and texts, in
-// the forms in which programs print them: as they are, line by line, in base64, escaped for URLs and JSON, quoted for a shell.
+// the forms in which programs print them: as they are, line by line, in base64, escaped for URLs, JSON and XML, quoted for a shell.
 //
 // It guards against accidents, such as a command that prints its environment or a header that it sends. A build that wants to
 // print a secret can always do it, for example backwards.
 //
-// The parts, one file each: forms.go and json.go list what a secret may look like, automaton.go finds all of that in linear time, wrap.go
+// The parts, one file each: forms.go, json.go and quote.go list what a secret may look like, automaton.go finds all of that in linear time, wrap.go
 // also where base64 is broken into lines, writer.go masks streams.
 package mask
 
