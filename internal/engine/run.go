@@ -103,6 +103,9 @@ func (r *run) perform() (err error) {
 		return fmt.Errorf("%w: %w", logs.ErrWrite, err)
 	}
 	crash.At(crash.LogOpened)
+	if err := r.openParameters(&r.what); err != nil {
+		return err
+	}
 	r.note(r.log.Info, "Build %d (%s) of task %s, started by %s.", r.record.Number, r.record.DailyNumber, r.record.JobName, r.record.UserName)
 	for _, w := range r.record.Warnings {
 		r.note(r.log.Warn, "%s", w)
@@ -144,9 +147,9 @@ func (r *run) close(session executor.Session) {
 	crash.At(crash.WorkspaceRemoved)
 }
 
-// note writes a line of the service's own. That it cannot be written comes out when the log is closed.
+// note writes a line of the service's own, without secrets. That it cannot be written comes out when the log is closed.
 func (r *run) note(line func(string, ...any) error, format string, args ...any) {
-	_ = line(format, args...)
+	_ = line("%s", r.mask(fmt.Sprintf(format, args...)))
 }
 
 func (r *run) closeLog() error {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"atelier/internal/build"
 )
 
 // maxPatternBytes bounds the encoded forms that a masker looks for.
@@ -33,7 +31,7 @@ func patternsOf(secrets []string) []pattern {
 			size += len(p.text)
 		}
 	}
-	texts := textsOf(secrets)
+	texts := Texts(secrets)
 	for _, t := range texts {
 		add(pattern{text: t})
 	}
@@ -48,9 +46,9 @@ func patternsOf(secrets []string) []pattern {
 	return patterns
 }
 
-// textsOf returns the secrets and, of those with several lines, every line: programs print a key line by line, or one line of
-// it in an error. White space around them is no part of the secret, unless hardly anything else is. The shortest come first.
-func textsOf(secrets []string) []string {
+// Texts returns what to hide of secrets as they are: each and, of those with several lines, every line, since programs print a
+// key line by line, or one line of it in an error. White space around them is no part of the secret, unless hardly anything else is. The shortest come first.
+func Texts(secrets []string) []string {
 	var texts []string
 	for _, s := range secrets {
 		if t := strings.TrimSpace(s); hideable(t) {
@@ -69,7 +67,7 @@ func textsOf(secrets []string) []string {
 	return slices.Compact(texts)
 }
 
-func hideable(s string) bool { return utf8.RuneCountInString(s) >= build.MinPrivateValue }
+func hideable(s string) bool { return utf8.RuneCountInString(s) >= MinSecret }
 
 // encodings returns the forms of s other than s itself. Many of them are equal, or equal to s, as long as it is made of letters.
 func encodings(s string) []pattern {

@@ -16,13 +16,15 @@ import (
 // Mask is what stands in the place of a secret.
 const Mask = "******"
 
+// MinSecret is how many characters a secret has at least. To hide a shorter one would make the text around it unreadable.
+const MinSecret = 4
+
 // Masker replaces secrets. It may be used by many goroutines. A nil Masker knows no secrets.
 type Masker struct {
 	automaton *automaton // nil when there is nothing to hide
 }
 
-// New returns a masker of the given secrets. Secrets with fewer than [build.MinPrivateValue] characters are not masked, because
-// that would make the text around them unreadable.
+// New returns a masker of the given secrets. Those that are shorter than [MinSecret] are not masked.
 //
 // The masker takes about 150 bytes of memory for each byte of the secrets, and 800 where they have several lines, most of it for
 // the encoded forms, which take at most 30 MB together. Beyond that, where no honest build gets, the longest secrets are masked only as they are.
