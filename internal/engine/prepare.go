@@ -88,6 +88,7 @@ func (r *run) prepare() error {
 	if err := r.openDependencies(p.plan.Steps, p); err != nil {
 		return err
 	}
+	p.info.Message = r.mask(p.info.Message) // some secrets are known only now
 	r.noteWarnings(p.plan.Warnings)
 	return r.checkResource(p.config, p.plan.Resource)
 }
