@@ -48,7 +48,7 @@ func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (
 	if !step.Checkout.Submodules {
 		return s.files.Run(ctx, step, out)
 	}
-	found, err := findRepository(s.path("workspace"), step.Checkout.Path)
+	found, err := findRepository(s.workspace(), step.Checkout.Path)
 	if err != nil {
 		return executor.Result{}, fmt.Errorf("look for repositories in the workspace: %w", err)
 	}
@@ -87,6 +87,8 @@ func findRepository(workspace, dir string) (found string, err error) {
 	})
 	return found, err
 }
+
+func (s *session) workspace() string { return s.executor.Workspace(s.record) }
 
 func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
