@@ -37,7 +37,7 @@ func (r *run) closeImages() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
 	defer cancel()
 	if err := r.ownImages.Close(ctx); err != nil {
-		r.server.Error("remove the images of a build", "error", err)
+		r.server.Error("remove the images of a build", "error", r.mask(err.Error()))
 	}
 }
 

@@ -142,7 +142,7 @@ func (r *run) close(session executor.Session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
 	defer cancel()
 	if err := session.Close(ctx); err != nil {
-		r.server.Error("clean up after a build", "error", err)
+		r.server.Error("clean up after a build", "error", r.mask(err.Error()))
 	}
 	crash.At(crash.WorkspaceRemoved)
 }

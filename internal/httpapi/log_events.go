@@ -12,8 +12,8 @@ import (
 )
 
 type logEventsRequest struct {
-	RecordID recordID `path:"record_id"`
-	Offset   count    `query:"offset"`
+	RecordID recordID  `path:"record_id"`
+	Offset   logOffset `query:"offset"`
 }
 
 // logEvents is an answer that follows a log with server-sent events. It has no state but the offset, which is the id of each
