@@ -98,7 +98,7 @@ func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, 
 	if err := s.checkRef(StartRequest{Branch: r.Branch, Tag: r.Tag}); err != nil {
 		return Record{}, err // a parameter named a branch that no repository can have
 	}
-	return r, nil
+	return r, hideCopies(&r, s.Sealer)
 }
 
 // chooseRef settles what the build takes from the repository. What the request says comes first, then the branch parameter,

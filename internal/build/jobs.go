@@ -5,10 +5,11 @@ import (
 	"slices"
 
 	"atelier/internal/fault"
+	"atelier/internal/logs/mask"
 )
 
 // Mask stands for a private value wherever it would be shown.
-const Mask = "******"
+const Mask = mask.Mask
 
 // CreateJob creates a job in a project. The rights follow the project.
 func (s *Service) CreateJob(ctx context.Context, actor Actor, project ProjectID, config Config) (Job, error) {

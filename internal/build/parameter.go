@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 
 	"atelier/internal/fault"
+	"atelier/internal/logs/mask"
 )
 
-// Limits of parameters, from the vendor's guide, and the least length of a private value: a shorter one would hide
-// half of the log when it is masked.
+// Limits of parameters, from the vendor's guide, and the least length of a private value.
 const (
 	MaxParameterName  = 128
 	MaxParameterValue = 8192
-	MinPrivateValue   = 4
+	MinPrivateValue   = mask.MinSecret
 )
 
 // BranchParameter is the parameter that every job may take: the branch to build.
@@ -171,10 +171,12 @@ func resolveParameters(job Job, given []NameValue, sealer Sealer) (resolution, e
 			switch {
 			case !p.Runtime() && name != BranchParameter:
 				out.warnings = append(out.warnings, "The value given for the parameter "+name+" is ignored: the parameter has no runtime setting.")
+			case p.Type() == TypeChoice && !p.Offers(v) && p.Private():
+				return resolution{}, fault.Field("parameter."+name, "the value is not one of those that the parameter, which is private, offers")
 			case p.Type() == TypeChoice && !p.Offers(v):
 				return resolution{}, fault.Field("parameter."+name, "found %s, allowed are: %s", quote(v), p.offered())
 			default:
-				if value.Value, err = sealPrivate(v, p.Private(), sealer); err != nil {
+				if value.Value, err = sealPrivate(name, v, p.Private(), sealer); err != nil {
 					return resolution{}, err
 				}
 			}
@@ -216,12 +218,12 @@ func checkGiven(given []NameValue) (map[string]string, error) {
 	return chosen, nil
 }
 
-func sealPrivate(value string, private bool, sealer Sealer) (string, error) {
+func sealPrivate(name, value string, private bool, sealer Sealer) (string, error) {
 	if !private || value == "" {
 		return value, nil
 	}
 	if n := utf8.RuneCountInString(value); n < MinPrivateValue {
-		return "", fault.Field("parameter", "a private value of %d characters cannot be hidden in a log; use at least %d", n, MinPrivateValue)
+		return "", fault.Field("parameter."+name, "a private value of %d characters cannot be hidden in a log; use at least %d", n, MinPrivateValue)
 	}
 	return sealer.Seal(value)
 }

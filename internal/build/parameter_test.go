@@ -44,6 +44,50 @@ func TestIncrement(t *testing.T) {
 	}
 }
 
+// A private value shows neither in another parameter nor in the names of branch and tag, and the build gets all as they are.
+func TestHideCopies(t *testing.T) {
+	r := Record{Branch: "topic/hunter2", Tag: "v-two words", Parameters: []Value{
+		{Name: "codeBranch", Value: "topic/hunter2"},
+		{Name: "url", Value: "https://me:hunter2@host"},
+		{Name: "other", Value: "hunter"},
+		{Name: "token", Value: "sealed:hunter2", Private: true},
+		{Name: "lines", Value: "sealed:one\n two words \nhunter22\n", Private: true},
+		{Name: "none", Private: true},
+	}}
+	if err := hideCopies(&r, reverse{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []Value{
+		{Name: "url", Value: "sealed:https://me:hunter2@host", Private: true, Copy: true},
+		{Name: "other", Value: "hunter"},
+		{Name: "token", Value: "sealed:hunter2", Private: true},
+		{Name: "lines", Value: "sealed:one\n two words \nhunter22\n", Private: true},
+		{Name: "none", Private: true},
+		{Name: "codeBranch", Value: "sealed:topic/hunter2", Private: true, Copy: true},
+		{Name: "GIT_TAG", Value: "sealed:v-two words", Private: true, Copy: true},
+	}
+	if diff := cmp.Diff(want, r.Parameters); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+	if r.Branch != "topic/******" || r.Tag != "v-******" {
+		t.Errorf("branch %s, tag %s", r.Branch, r.Tag)
+	}
+	branch, tag := r.Ref(func(name string) string {
+		for _, v := range r.Parameters {
+			if v.Name == name {
+				return strings.TrimPrefix(v.Value, "sealed:")
+			}
+		}
+		return ""
+	})
+	if branch != "topic/hunter2" || tag != "v-two words" {
+		t.Errorf("the build takes branch %s, tag %s", branch, tag)
+	}
+	if branch, _ := (Record{Branch: "******"}).Ref(func(string) string { return "" }); branch != "" {
+		t.Errorf("without a parameter it takes %s", branch)
+	}
+}
+
 func TestResolveParameters(t *testing.T) {
 	enumeration := param("name=level", "type=customizeparam", "defaultValue=low", "staticVar=true")
 	enumeration.Properties[2].Choices = []Choice{{Name: "low"}, {Name: "high", Disabled: "0"}, {Name: "old", Disabled: "1"}}
@@ -99,7 +143,7 @@ func TestResolveParameters(t *testing.T) {
 		{name: "a counter goes on", counters: map[string]string{"version": "1.0.12"}, want: with(Value{Name: "version", Value: "1.0.12"}), next: "1.0.13"},
 		{name: "a given value is the counter's new base", counters: map[string]string{"version": "1.0.12"}, given: []NameValue{{"version", "2.0"}}, want: with(Value{Name: "version", Value: "2.0"}), next: "2.1"},
 		{name: "a private value is sealed", given: []NameValue{{"token", "correct horse"}}, want: with(Value{Name: "token", Value: "sealed:correct horse", Private: true}), next: "1.0.10"},
-		{name: "a private value that is too short", given: []NameValue{{"token", "abc"}}, err: "parameter: a private value of 3 characters cannot be hidden in a log; use at least 4"},
+		{name: "a private value that is too short", given: []NameValue{{"token", "abc"}}, err: "parameter.token: a private value of 3 characters cannot be hidden in a log; use at least 4"},
 		{name: "what the job does not define is passed on", given: []NameValue{{"EXTRA", "x"}}, want: with(Value{Name: "EXTRA", Value: "x"}), next: "1.0.10"},
 		{
 			name: "system parameters are the service's", given: []NameValue{{"BUILDNUMBER", "x"}}, want: defaults, next: "1.0.10",

@@ -75,6 +75,7 @@ type Value struct {
 	Name    string
 	Value   string
 	Private bool
+	Copy    bool // private only because it holds the value of another one, which is the secret
 }
 
 // RunTime returns how long the build ran: from its start to its end, or to now while it runs. Zero when it never started.

@@ -133,11 +133,18 @@ func validateParameters(p *problems, parameters []Parameter) {
 		if q.Private() && name == BranchParameter {
 			p.add(field+".params.sensitiveVar", "%s cannot be private: the name of the branch stands in every record", BranchParameter)
 		}
+		if q.Private() && q.Type() == TypeIncrement {
+			p.add(field+".params.sensitiveVar", "%s cannot be private: who knows one build's value knows the next", name)
+		}
 		switch q.Type() {
 		case TypeText, TypeIncrement:
 		case TypeChoice:
-			if v := q.Default(); v != "" && !q.Offers(v) {
-				p.add(field+".params.defaultValue", "found %s, allowed are: %s", quote(v), q.offered())
+			switch v := q.property("defaultValue"); {
+			case v.Value == "" || v.Sealed || v.Value == Mask || q.Offers(v.Value):
+			case q.Private():
+				p.add(field+".params.defaultValue", "is not one of the values that the parameter, which is private, offers")
+			default:
+				p.add(field+".params.defaultValue", "found %s, allowed are: %s", quote(v.Value), q.offered())
 			}
 		default:
 			p.add(field+".params.type", "must be %s, %s or %s, found %s", TypeText, TypeChoice, TypeIncrement, quote(q.Type()))

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,12 @@ func TestValidate(t *testing.T) {
 		{"default is no choice", func(c *Config) { c.Parameters[0] = choice }, `parameters[0].params.defaultValue: found "x", allowed are: `},
 		{"long default", func(c *Config) { c.Parameters[0] = param("name=a", "defaultValue="+strings.Repeat("x", 8193)) }, "has 8193 characters"},
 		{"private branch", func(c *Config) { c.Parameters[0] = param("name=codeBranch", "sensitiveVar=true") }, "codeBranch cannot be private"},
+		{"private counter", func(c *Config) { c.Parameters[0] = param("name=a", "type=autoincrementparam", "sensitiveVar=true") }, "parameters[0].params.sensitiveVar: a cannot be private"},
+		{"private default is no choice", func(c *Config) {
+			private := choice
+			private.Properties = append(slices.Clone(choice.Properties), Property{Name: "sensitiveVar", Value: "true"})
+			c.Parameters[0] = private
+		}, "parameters[0].params.defaultValue: is not one of the values"},
 		{"short secret", func(c *Config) { c.Parameters[0] = param("name=a", "defaultValue=abc", "sensitiveVar=true") }, "cannot be hidden in a log"},
 		{"trigger", func(c *Config) { c.Triggers[0].Name = "bad" }, "triggers[0]: is refused"},
 		{"timeout", func(c *Config) { c.Timeout.Limit = "0" }, "timeout: limit: must be a whole number"},

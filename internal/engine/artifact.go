@@ -25,20 +25,21 @@ import (
 
 // upload puts the files that a pattern matches into the release repository, all into one directory.
 func (r *run) upload(files executor.Files, u plan.Upload, out io.Writer) error {
-	uploads, err := r.toUpload(files, u)
+	uploads, err := r.toUpload(files, u, r.mask)
 	if err != nil {
 		return err
 	}
+	version := cmp.Or(u.Version, r.record.DailyNumber)
 	for _, file := range uploads {
 		a, err := r.uploadFile(files, file.path, build.Artifact{
-			ProjectID: r.record.ProjectID, Version: cmp.Or(u.Version, r.record.DailyNumber), Name: file.name,
+			ProjectID: r.record.ProjectID, Version: r.mask(version), Name: file.name,
 			Path: r.mask(strings.ToValidUTF8(file.path, "\ufffd")), RecordID: r.record.ID,
 		})
 		if err != nil {
 			return err
 		}
-		if shown := a.Version + "/" + a.Name; r.mask(shown) != shown {
-			r.note(r.log.Warn, "Version or name of the file hold the value of a private parameter. Whoever may view the project can read it.")
+		if a.Version != version || a.Name != cmp.Or(u.Name, path.Base(file.path)) {
+			r.note(r.log.Warn, "Version or name of the file hold the value of a private parameter, which is masked there.")
 		}
 		if _, err := fmt.Fprintf(out, "Uploaded %s: %d bytes, SHA-256 %s, to %s\n", printable(file.path), a.Size, a.SHA256, artifact.Path(a)); err != nil {
 			return err
@@ -47,11 +48,12 @@ func (r *run) upload(files executor.Files, u plan.Upload, out io.Writer) error {
 	return nil
 }
 
-// upload is a file of the workspace with its name in the release repository.
+// upload is a file of the workspace with its name where it goes.
 type upload struct{ path, name string }
 
-// toUpload finds the files to upload. Of several with one name the last is what would stay, so the others are left out.
-func (r *run) toUpload(files executor.Files, u plan.Upload) ([]upload, error) {
+// toUpload finds the files to upload, whose names there are made of those that they have or shall have. Of several with one name the
+// last is what would stay, so the others are left out.
+func (r *run) toUpload(files executor.Files, u plan.Upload, nameOf func(string) string) ([]upload, error) {
 	pattern, err := glob.Parse(u.Pattern)
 	if err != nil {
 		return nil, err
@@ -62,12 +64,12 @@ func (r *run) toUpload(files executor.Files, u plan.Upload) ([]upload, error) {
 		if !pattern.Match(file) {
 			return nil
 		}
-		next := upload{path: file, name: cmp.Or(u.Name, path.Base(file))}
+		next := upload{path: file, name: nameOf(cmp.Or(u.Name, path.Base(file)))}
 		if why := build.CheckArtifactName(next.name); why != "" {
 			return fault.New(fault.Invalid, "the file %q cannot be uploaded under its name, which %s", file, why)
 		}
 		if i, taken := at[next.name]; taken {
-			r.note(r.log.Warn, "%s is not uploaded: %s gets the same name in the release repository, %s.",
+			r.note(r.log.Warn, "%s is not uploaded: %s gets the same name, %s.",
 				printable(uploads[i].path), printable(next.path), next.name)
 			uploads[i] = next
 			return nil
@@ -108,7 +110,7 @@ func (r *run) download(files executor.Files, d plan.Download, out io.Writer) err
 	}
 	var f *artifact.File
 	err := r.insist(r.ctx, func(context.Context) (err error) {
-		f, err = r.Artifacts.Open(r.ctx, r.record.ProjectID, version, name) // it is read after the try
+		f, err = r.Artifacts.Open(r.ctx, r.record.ProjectID, r.mask(version), r.mask(name)) // it is read after the try
 		return err
 	})
 	if err != nil {

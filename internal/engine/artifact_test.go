@@ -105,7 +105,7 @@ func TestOneNameForSeveralFiles(t *testing.T) {
 		step("upload_artifact", "file", "*/*", "buildVersion", "given", "name", "file"),
 	}}))
 	w.wantEnd(r, build.Succeeded, "")
-	w.wantLog(r.ID, "[WARN] a/x is not uploaded: b/x gets the same name in the release repository, x.", `Uploaded "b/y\nz": 1 bytes`)
+	w.wantLog(r.ID, "[WARN] a/x is not uploaded: b/x gets the same name, x.", `Uploaded "b/y\nz": 1 bytes`)
 	if got := w.content("own", "x") + w.content("given", "file"); got != "23" {
 		t.Errorf("%q", got)
 	}

@@ -22,7 +22,7 @@ func (r *run) images() (executor.Images, error) {
 		r.ownImages = r.Images.Open(executor.ImagesOf{
 			Record: string(r.record.ID), Class: cmp.Or(r.what.plan.Resource.Class, r.what.config.Class()),
 			Pushed: func(reference, digest string) error {
-				return r.report(r.ctx, build.Progress{Outputs: []build.Output{{Kind: build.ImageOutput, Reference: reference, Digest: digest}}})
+				return r.report(r.ctx, build.Progress{Outputs: []build.Output{{Kind: build.ImageOutput, Reference: r.mask(reference), Digest: digest}}})
 			},
 		})
 	}
@@ -37,7 +37,7 @@ func (r *run) closeImages() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
 	defer cancel()
 	if err := r.ownImages.Close(ctx); err != nil {
-		r.server.Error("remove the images of a build", "error", err)
+		r.server.Error("remove the images of a build", "error", r.mask(err.Error()))
 	}
 }
 

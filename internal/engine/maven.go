@@ -41,7 +41,7 @@ func (r *run) openDependencies(steps []plan.Step, p *prepared) error {
 			continue
 		}
 		if r.Endpoints == nil {
-			r.note(r.log.Warn, "Step %q names repositories, which a server makes Maven's settings of; here your own are used.", r.mask(step.Name))
+			r.note(r.log.Warn, "Step %q names repositories, which a server makes Maven's settings of; here your own are used.", step.Name)
 			continue
 		}
 		for _, repository := range step.Script.Repositories {

@@ -66,7 +66,7 @@ func (r *run) putObject(files executor.Files, file, bucket, key string, headers 
 // toStore finds the files to upload, with their names below the directory of the bucket. Of several with one name the last stays.
 func (r *run) toStore(files executor.Files, u plan.ObjectUpload) (uploads []upload, err error) {
 	if !u.Tree {
-		return r.toUpload(files, plan.Upload{Pattern: u.Pattern, Name: u.Name})
+		return r.toUpload(files, plan.Upload{Pattern: u.Pattern, Name: u.Name}, func(name string) string { return name })
 	}
 	pattern, err := glob.Parse(u.Pattern)
 	if err != nil {

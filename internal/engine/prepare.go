@@ -36,7 +36,8 @@ type prepared struct {
 	sources      Sources                      // of the task's repository
 	credentials  map[string]source.Credential // of checkouts, by service endpoint
 	dependencies map[string]source.Credential // of Maven's repositories, by their address
-	info         build.SourceInfo
+	branch, tag  string                       // as the repository has them
+	info         build.SourceInfo             // for the record
 	plan         plan.Plan
 	flow         *plan.Flow // in place of the plan, when the build is one
 }
@@ -46,10 +47,6 @@ type prepared struct {
 func (r *run) prepare() error {
 	p := &r.what
 	p.info = build.SourceInfo{Branch: r.record.Branch, Commit: r.record.Commit}
-	if err := r.openParameters(p); err != nil {
-		return err
-	}
-	r.masker = mask.New(p.secrets)
 	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
 		p.config, err = r.Queue.JobConfig(ctx, r.record.JobID, r.record.JobVersion)
 		return err
@@ -70,6 +67,9 @@ func (r *run) prepare() error {
 			return err
 		}
 		if ok {
+			if err := r.hideJobs(&flow); err != nil {
+				return err
+			}
 			p.flow = &flow
 			r.noteWarnings(flow.Warnings)
 			return r.checkJobs(in)
@@ -81,19 +81,21 @@ func (r *run) prepare() error {
 	if err := r.openCheckouts(p.plan.Steps, p); err != nil {
 		return err
 	}
+	r.hideSigning(p.plan.Steps, p)
 	if err := r.openManifests(p.plan.Steps, p); err != nil {
 		return err
 	}
 	if err := r.openDependencies(p.plan.Steps, p); err != nil {
 		return err
 	}
+	p.info.Message = r.mask(p.info.Message) // some secrets are known only now
 	r.noteWarnings(p.plan.Warnings)
 	return r.checkResource(p.config, p.plan.Resource)
 }
 
 func (r *run) noteWarnings(warnings []string) {
 	for _, w := range warnings {
-		r.note(r.log.Warn, "%s", r.mask(w))
+		r.note(r.log.Warn, "%s", w)
 	}
 }
 
@@ -124,9 +126,9 @@ func (r *run) readSource(p *prepared) (plan.Input, error) {
 // input is what the plan is made of.
 func (r *run) input(p *prepared, src build.Source, file *plan.File) plan.Input {
 	return plan.Input{
-		Job: p.config, File: file, Params: p.params, System: r.systemParameters(p.info),
+		Job: p.config, File: file, Params: p.params, System: r.systemParameters(p),
 		Source: plan.Source{
-			URL: src.URL, Branch: p.info.Branch, Tag: r.record.Tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
+			URL: src.URL, Branch: p.branch, Tag: p.tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
 		},
 		Classes: build.Classes, Modules: r.Modules,
 	}
@@ -140,7 +142,7 @@ func (r *run) timeoutOf(config build.Config) (time.Duration, error) {
 	return config.Timeout.Duration()
 }
 
-// openParameters makes plain text of the record's parameters and notes which of them are secrets.
+// openParameters makes plain text of what the record has sealed, and notes which of it are secrets.
 func (r *run) openParameters(p *prepared) error {
 	for _, v := range r.record.Parameters {
 		value := v.Value
@@ -150,10 +152,21 @@ func (r *run) openParameters(p *prepared) error {
 				return fmt.Errorf("open the private parameter %s: %w", v.Name, err)
 			}
 			value = plain
-			p.secrets = append(p.secrets, plain)
+		}
+		if v.Private && !v.Copy && value != "" {
+			p.secrets = append(p.secrets, value)
 		}
 		p.params = append(p.params, plan.Param{Name: v.Name, Value: value})
 	}
+	p.branch, p.tag = r.record.Ref(func(name string) string {
+		i := slices.IndexFunc(p.params, func(q plan.Param) bool { return q.Name == name })
+		if i < 0 {
+			return ""
+		}
+		return p.params[i].Value
+	})
+	p.params = slices.DeleteFunc(p.params, func(q plan.Param) bool { return q.Name == build.TagParameter }) // the service sets it
+	r.masker = mask.New(p.secrets)
 	return nil
 }
 
@@ -164,7 +177,7 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 	case r.record.Commit != "" && (r.record.ParentID != "" || r.record.Rerun || r.record.Trigger == build.CodeChange): // the flow, the first run, or who pushed it, knows
 		ref.Commit = r.record.Commit
 	case kind == build.ByTag:
-		if ref.Tag = r.record.Tag; ref.Tag == "" {
+		if ref.Tag = p.tag; ref.Tag == "" {
 			return fault.New(fault.Invalid, "The task builds a tag, but the build was started without one. Give scm.build_tag.")
 		}
 	case kind == build.ByCommit:
@@ -172,14 +185,14 @@ func (r *run) resolve(ctx context.Context, src build.Source, p *prepared) error 
 			return fault.New(fault.Invalid, "The task builds a commit, but the build was started without one. Give scm.build_commit_id.")
 		}
 	default:
-		ref.Branch = r.record.Branch
+		ref.Branch = p.branch
 	}
 	commit, err := p.sources.Resolve(ctx, src.URL, ref)
 	if err != nil {
 		return err
 	}
 	if commit.Branch != "" {
-		p.info.Branch = commit.Branch
+		p.branch, p.info.Branch = commit.Branch, r.mask(commit.Branch)
 	}
 	p.info.Commit, p.info.Message, p.info.Time = commit.ID, r.mask(commit.Message), commit.Time
 	return nil
@@ -203,7 +216,7 @@ func (r *run) readBuildFiles(ctx context.Context, src build.Source, p *prepared)
 	if err != nil {
 		return in, err
 	}
-	i := slices.IndexFunc(flow.Jobs, func(j plan.FlowJob) bool { return j.Name == r.record.FlowJob })
+	i := slices.IndexFunc(flow.Jobs, func(j plan.FlowJob) bool { return r.mask(j.Name) == r.record.FlowJob })
 	if i < 0 {
 		return in, fmt.Errorf("the flow's file has no job %q any more", r.record.FlowJob)
 	}
@@ -233,17 +246,17 @@ func (r *run) readBuildFile(ctx context.Context, src build.Source, p *prepared, 
 }
 
 // systemParameters are those that every build has.
-func (r *run) systemParameters(info build.SourceInfo) []plan.Param {
-	rec := r.record
+func (r *run) systemParameters(p *prepared) []plan.Param {
+	rec, commit := r.record, p.info.Commit
 	return []plan.Param{
 		{Name: "BUILDNUMBER", Value: rec.DailyNumber},
 		{Name: "TIMESTAMP", Value: rec.CreatedAt.In(r.Zone).Format("20060102150405")},
 		{Name: "INCREASENUM", Value: strconv.Itoa(rec.Number)},
 		{Name: "PROJECT_ID", Value: string(rec.ProjectID)},
 		{Name: "WORKSPACE", Value: r.Executor.Workspace(string(rec.ID))},
-		{Name: "GIT_TAG", Value: rec.Tag},
-		{Name: "COMMIT_ID", Value: info.Commit},
-		{Name: "COMMIT_ID_SHORTER", Value: info.Commit[:min(8, len(info.Commit))]},
+		{Name: build.TagParameter, Value: p.tag},
+		{Name: "COMMIT_ID", Value: commit},
+		{Name: "COMMIT_ID_SHORTER", Value: commit[:min(8, len(commit))]},
 		{Name: "JOB_NAME", Value: rec.JobName},
 		{Name: "EXECUTOR", Value: rec.UserName},
 	}

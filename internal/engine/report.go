@@ -36,7 +36,7 @@ func (r *run) collectTests(files executor.Files, t plan.Tests, s *build.Step, re
 	rep := build.Report{ID: build.NewReportID(), RecordID: s.RecordID, Sequence: s.Sequence, Stage: s.Stage, CreatedAt: moment(r.Now())}
 	results, coverage, err := r.findReports(files, t)
 	if why, public := fault.Public(err); public && r.ctx.Err() == nil {
-		r.note(r.log.Warn, "[%s] : No test reports: %s.", s.Name, r.mask(why))
+		r.note(r.log.Warn, "[%s] : No test reports: %s.", s.Name, why)
 		return result, nil
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (r *run) enough(files []string, pattern string) (some []string, more bool) 
 	if len(files) <= maxReportFiles {
 		return files, false
 	}
-	r.note(r.log.Warn, "More than %d files match %s; the rest is left out.", maxReportFiles, r.mask(printable(pattern)))
+	r.note(r.log.Warn, "More than %d files match %s; the rest is left out.", maxReportFiles, printable(pattern))
 	return files[:maxReportFiles], true
 }
 
@@ -168,7 +168,7 @@ func (r *run) noteUnread(n int, name, why string) {
 	const most = 20
 	switch {
 	case n <= most:
-		r.note(r.log.Warn, "%s %s.", r.mask(printable(name)), r.mask(why))
+		r.note(r.log.Warn, "%s %s.", printable(name), why)
 	case n == most+1:
 		r.note(r.log.Warn, "More files could not be read.")
 	}
@@ -219,7 +219,7 @@ func (r *run) pack(files executor.Files, names []string, out io.Writer, rep *bui
 			unread++
 			r.noteUnread(unread, name, reason(err))
 		}
-		if left, err = packFile(archive, files, name, left); err != nil {
+		if left, err = r.packFile(archive, files, name, left); err != nil {
 			return err
 		}
 		if left == 0 {
@@ -240,13 +240,13 @@ func readCoverage(files executor.Files, name string) (report.Coverage, error) {
 }
 
 // packFile adds a file of the workspace, of which it takes as many bytes as may be left. One that cannot be read was reported before.
-func packFile(archive *zip.Writer, files executor.Files, name string, left int64) (int64, error) {
+func (r *run) packFile(archive *zip.Writer, files executor.Files, name string, left int64) (int64, error) {
 	f, err := files.ReadFile(name)
 	if err != nil {
 		return left, nil //nolint:nilerr // see above
 	}
 	defer f.Close()
-	w, err := archive.Create(strings.ToValidUTF8(name, "\ufffd"))
+	w, err := archive.Create(r.mask(strings.ToValidUTF8(name, "\ufffd")))
 	if err != nil {
 		return 0, err
 	}
@@ -258,13 +258,13 @@ func packFile(archive *zip.Writer, files executor.Files, name string, left int64
 func (r *run) noteTests(step, pattern string, rep build.Report) {
 	t := rep.Tests
 	if rep.Files == 0 {
-		r.note(r.log.Warn, "[%s] : No file with test results matches %s.", step, r.mask(printable(pattern)))
+		r.note(r.log.Warn, "[%s] : No file with test results matches %s.", step, printable(pattern))
 		return
 	}
 	r.note(r.log.Info, "[%s] : %d tests in %s: succeeded %d, failed %d, errors %d, skipped %d (files: %d).",
 		step, t.Total(), t.Time, t.Succeeded, t.Failed, t.Errors, t.Skipped, rep.Files)
 	for _, name := range t.Bad {
-		r.note(r.log.Warn, "[%s] : Did not succeed: %s", step, r.mask(printable(name)))
+		r.note(r.log.Warn, "[%s] : Did not succeed: %s", step, printable(name))
 	}
 	if more := t.Failed + t.Errors - len(t.Bad); more > 0 {
 		r.note(r.log.Warn, "[%s] : and %d more", step, more)
@@ -274,7 +274,7 @@ func (r *run) noteTests(step, pattern string, rep build.Report) {
 // noteCoverage says in the log how much the tests have reached.
 func (r *run) noteCoverage(step, pattern string, rep build.Report) {
 	if rep.Archive == "" {
-		r.note(r.log.Warn, "[%s] : No coverage report matches %s.", step, r.mask(printable(pattern)))
+		r.note(r.log.Warn, "[%s] : No coverage report matches %s.", step, printable(pattern))
 		return
 	}
 	var figures []string

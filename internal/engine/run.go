@@ -103,6 +103,9 @@ func (r *run) perform() (err error) {
 		return fmt.Errorf("%w: %w", logs.ErrWrite, err)
 	}
 	crash.At(crash.LogOpened)
+	if err := r.openParameters(&r.what); err != nil {
+		return err
+	}
 	r.note(r.log.Info, "Build %d (%s) of task %s, started by %s.", r.record.Number, r.record.DailyNumber, r.record.JobName, r.record.UserName)
 	for _, w := range r.record.Warnings {
 		r.note(r.log.Warn, "%s", w)
@@ -161,14 +164,14 @@ func (r *run) close(session executor.Session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
 	defer cancel()
 	if err := session.Close(ctx); err != nil {
-		r.server.Error("clean up after a build", "error", err)
+		r.server.Error("clean up after a build", "error", r.mask(err.Error()))
 	}
 	crash.At(crash.WorkspaceRemoved)
 }
 
-// note writes a line of the service's own. That it cannot be written comes out when the log is closed.
+// note writes a line of the service's own, without secrets. That it cannot be written comes out when the log is closed.
 func (r *run) note(line func(string, ...any) error, format string, args ...any) {
-	_ = line(format, args...)
+	_ = line("%s", r.mask(fmt.Sprintf(format, args...)))
 }
 
 func (r *run) closeLog() error {

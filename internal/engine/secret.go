@@ -5,12 +5,30 @@ import (
 	"strings"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 	"atelier/internal/logs/mask"
+	"atelier/internal/plan"
 )
 
 // mask returns a text that the service wrote without the secrets of the build.
 func (r *run) mask(text string) string {
 	return r.masker.String(maskCut(text, r.what.secrets))
+}
+
+// hideJobs masks the names of a flow's jobs, which stand in records, steps and graphs.
+func (r *run) hideJobs(flow *plan.Flow) error {
+	names := make(map[string]bool)
+	for i := range flow.Jobs {
+		j := &flow.Jobs[i]
+		if j.Name = r.mask(j.Name); names[j.Name] {
+			return fault.New(fault.Invalid, "Two jobs are called %q where the values of private parameters are masked. Give one of them another name.", j.Name)
+		}
+		names[j.Name] = true
+		for k, name := range j.DependsOn {
+			j.DependsOn[k] = r.mask(name)
+		}
+	}
+	return nil
 }
 
 // cut is what messages write where they quote only the beginning of a value.

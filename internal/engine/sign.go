@@ -11,6 +11,16 @@ import (
 	"atelier/internal/plan"
 )
 
+// hideSigning makes the passwords of steps that sign secrets of the build, also when they stand in the build file.
+func (r *run) hideSigning(steps []plan.Step, p *prepared) {
+	for _, step := range steps {
+		if step.Sign != nil {
+			r.hide(p, step.Sign.KeystorePassword)
+			r.hide(p, step.Sign.KeyPassword)
+		}
+	}
+}
+
 // signing returns the commands that sign the packages of a workspace. Key store and passwords are private files of theirs: a command line
 // or a variable can be read by every process of its user.
 func (r *run) signing(files executor.Files, s plan.APKSigning) (*plan.Script, error) {

@@ -23,11 +23,23 @@ func (a *API) logOperations() []operation {
 	}
 }
 
+// logOffset is a place in a log, in bytes. The vendor's clients have 32 bits for it, which the default limit of a log stays far below.
+type logOffset int64
+
+// maxLogOffset is what a number in JSON holds exactly, whoever reads it.
+const maxLogOffset = 1<<53 - 1
+
+func (o *logOffset) parse(name, value string) error {
+	n, err := parseNumber(name, value, 0, maxLogOffset)
+	*o = logOffset(n)
+	return err
+}
+
 type followLogRequest struct {
-	JobID   jobID   `path:"job_id"`
-	BuildNo buildNo `path:"build_no"`
-	Offset  count   `query:"offset"`
-	Length  count   `query:"length"`
+	JobID   jobID     `path:"job_id"`
+	BuildNo buildNo   `path:"build_no"`
+	Offset  logOffset `query:"offset"`
+	Length  count     `query:"length"`
 }
 
 // followLogAnswer: Offset is where the next answer begins, CurrentOffset where this one does. While HasMoreData is true there is
@@ -69,12 +81,12 @@ func (a *API) followLog(c call, in followLogRequest) (*envelope[followLogAnswer]
 }
 
 type followWindowRequest struct {
-	JobID       jobID   `path:"job_id"`
-	BuildNo     buildNo `path:"build_no"`
-	StartOffset count   `query:"start_offset"`
-	EndOffset   count   `query:"end_offset"` // 0 is the present end
-	Sort        word    `query:"sort" doc:"AES|ASC|DESC"`
-	Size        lines   `query:"size"`
+	JobID       jobID     `path:"job_id"`
+	BuildNo     buildNo   `path:"build_no"`
+	StartOffset logOffset `query:"start_offset"`
+	EndOffset   logOffset `query:"end_offset"` // 0 is the present end
+	Sort        word      `query:"sort" doc:"AES|ASC|DESC"`
+	Size        lines     `query:"size"`
 }
 
 // lines is a number of lines, 1000 when it is not given.
@@ -96,11 +108,11 @@ type windowAnswer struct {
 }
 
 type logPageRequest struct {
-	JobID       jobID   `query:"job_id" required:"true"`
-	BuildNo     buildNo `query:"build_no" required:"true"`
-	StartOffset count   `query:"start_offset" required:"true"`
-	EndOffset   count   `query:"end_offset" required:"true"`
-	Sort        word    `query:"sort" doc:"AES|ASC|DESC"`
+	JobID       jobID     `query:"job_id" required:"true"`
+	BuildNo     buildNo   `query:"build_no" required:"true"`
+	StartOffset logOffset `query:"start_offset" required:"true"`
+	EndOffset   logOffset `query:"end_offset" required:"true"`
+	Sort        word      `query:"sort" doc:"AES|ASC|DESC"`
 }
 
 func (a *API) showLogPage(c call, in logPageRequest) (*envelope[windowAnswer], error) {

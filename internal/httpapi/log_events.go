@@ -12,8 +12,8 @@ import (
 )
 
 type logEventsRequest struct {
-	RecordID recordID `path:"record_id"`
-	Offset   count    `query:"offset"`
+	RecordID recordID  `path:"record_id"`
+	Offset   logOffset `query:"offset"`
 }
 
 // logEvents is an answer that follows a log with server-sent events. It has no state but the offset, which is the id of each
@@ -42,7 +42,7 @@ type eventTimes struct {
 var usualTimes = eventTimes{pause: 100 * time.Millisecond, look: time.Second, beat: 15 * time.Second, write: 30 * time.Second, whole: 10 * time.Minute}
 
 // eventSize is how many bytes of a log one event has at most.
-const eventSize = 256 << 10
+const eventSize = 64 << 10
 
 func (a *API) followLogEvents(c call, in logEventsRequest) (*logEvents, error) {
 	offset := in.Offset

@@ -96,6 +96,7 @@ func (pageNo) schema() *schema         { return whole(0, 999_999_999).by(1) }
 func (pageSize) schema() *schema       { return whole(0, 100).by(10) }
 func (page) schema() *schema           { return whole(1, 5000) }
 func (count) schema() *schema          { return whole(0, 1<<31-1) }
+func (logOffset) schema() *schema      { return whole(0, maxLogOffset) }
 func (lines) schema() *schema          { return whole(1, 100_000).by(1000) }
 func (period) schema() *schema         { return whole(1, 30) }
 func (days) schema() *schema           { return whole(0, 30).by(7) }

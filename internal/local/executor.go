@@ -10,20 +10,44 @@ import (
 	"path"
 
 	"atelier/internal/executor"
+	"atelier/internal/executor/container"
 	"atelier/internal/executor/host"
 	"atelier/internal/plan"
 )
 
-// place is the executor of the host in the user's directory.
+// place is an executor in the user's directory.
 type place struct {
-	*host.Executor
+	stepRunner
 	dir        string
 	repository repository
 }
 
+// stepRunner runs the steps.
+type stepRunner interface {
+	executor.Executor
+	io.Closer
+}
+
+// newPlace returns what runs the steps: in containers if the user wants it, and else on this machine.
+func newPlace(ctx context.Context, c Config, state *state, repository repository) (*place, error) {
+	var steps stepRunner
+	var err error
+	if c.Containers == nil {
+		steps, err = host.New(host.Config{
+			Dir: state.path("builds"), Workspace: c.Dir, Source: state.git, Path: os.Getenv("PATH"), Hurry: c.Hurry,
+		})
+	} else {
+		config := *c.Containers
+		config.Dir, config.Workspace, config.Source, config.Path, config.Hurry = state.path("builds"), c.Dir, state.git, os.Getenv("PATH"), c.Hurry
+		config.RegistryConfig = dockerConfig()
+		steps, err = container.New(ctx, config)
+	}
+	return &place{steps, c.Dir, repository}, err
+}
+
 // Open implements [executor.Executor].
 func (p *place) Open(ctx context.Context, b executor.Build) (executor.Session, error) {
-	s, err := p.Executor.Open(ctx, b)
+	s, err := p.stepRunner.Open(ctx, b)
 	if err != nil {
 		return nil, err
 	}

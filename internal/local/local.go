@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/user"
 	"path/filepath"
 	"time"
@@ -20,21 +19,22 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/engine"
-	"atelier/internal/executor/host"
+	"atelier/internal/executor/container"
 	"atelier/internal/plan"
 	"atelier/internal/source"
-	"atelier/internal/store"
 	"atelier/internal/trigger"
 )
 
 // Config says what to run.
 type Config struct {
-	Dir     string            // the workspace, absolute
-	File    string            // the build file, absolute or seen from Dir; empty for the usual one
-	Params  []build.NameValue // as a start request gives them
-	Display Display
-	Hurry   <-chan struct{} // closed when the processes of a build that ctx has ended have no more time to end by themselves
-	Log     *slog.Logger    // of what the user should not have to see
+	Dir        string            // the workspace, absolute
+	File       string            // the build file, absolute or seen from Dir; empty for the usual one
+	Params     []build.NameValue // as a start request gives them
+	Private    []build.NameValue // the same, of private parameters
+	Containers *container.Config // says in which containers steps run; nil for none
+	Display    Display
+	Hurry      <-chan struct{} // closed when the processes of a build that ctx has ended have no more time to end by themselves
+	Log        *slog.Logger    // of what the user should not have to see
 }
 
 // Result is how a build ended.
@@ -53,19 +53,17 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		return Result{}, err
 	}
 	defer func() { err = errors.Join(err, state.remove()) }()
-	steps, err := host.New(host.Config{
-		Dir: state.path("builds"), Workspace: c.Dir, Source: state.git, Path: os.Getenv("PATH"), Hurry: c.Hurry,
-	})
+	repository := findRepository(ctx, c.Dir)
+	place, err := newPlace(ctx, c, state, repository)
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, steps.Close()) }()
+	defer func() { err = errors.Join(err, place.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	repository := findRepository(ctx, c.Dir)
 	watch := newWatch(state.db, state.logs, c.Display, cancel)
 	e := engine.New(engine.Parts{
-		Owner: "exec", Queue: watch, Executor: &place{steps, c.Dir, repository}, Sources: sources{c.Dir, repository},
+		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository},
 		Artifacts: state.artifacts, Images: images{state.path("images")}, Sealer: state.sealer, Logs: state.logs, Log: c.Log,
 		Slots:     1,              // the jobs of a flow share the directory
 		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
@@ -73,7 +71,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	service := build.NewService(build.Parts{
 		Store: state.db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: state.sealer, Engine: e,
 	})
-	record, err := start(ctx, state.db, service, c, repository)
+	record, err := start(ctx, state, service, c, repository)
 	if err != nil {
 		return Result{}, err
 	}
@@ -82,7 +80,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 }
 
 // start puts a task into the database and queues its first build.
-func start(ctx context.Context, db *store.Store, service *build.Service, c Config, repository repository) (build.Record, error) {
+func start(ctx context.Context, state *state, service *build.Service, c Config, repository repository) (build.Record, error) {
 	name := "local"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
@@ -101,14 +99,29 @@ func start(ctx context.Context, db *store.Store, service *build.Service, c Confi
 			{Name: "name", Value: build.BranchParameter}, {Name: "defaultValue", Value: repository.branch},
 		}}}
 	}
+	for _, p := range c.Private {
+		parameter, err := private(p, state.sealer)
+		if err != nil {
+			return build.Record{}, err
+		}
+		job.Config.Parameters = append(job.Config.Parameters, parameter)
+	}
 	params := c.Params
 	if c.File != "" {
 		params = append([]build.NameValue{{Name: engine.BuildFileParameter, Value: c.File}}, params...)
 	}
-	if err := db.CreateJob(ctx, job); err != nil {
+	if err := state.db.CreateJob(ctx, job); err != nil {
 		return build.Record{}, fmt.Errorf("make the task: %w", err)
 	}
 	return service.Start(ctx, actor, build.StartRequest{JobID: job.ID, Parameters: params})
+}
+
+// private returns a private parameter of the task's.
+func private(p build.NameValue, sealer build.Sealer) (build.Parameter, error) {
+	sealed, err := sealer.Seal(p.Value)
+	return build.Parameter{Definition: build.StringDefinition, Properties: []build.Property{
+		{Name: "name", Value: p.Name}, {Name: "sensitiveVar", Value: "true"}, {Name: "defaultValue", Value: sealed, Sealed: true},
+	}}, err
 }
 
 // follow lets the engine run the build that waits, and returns when nothing of it is left.

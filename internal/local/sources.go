@@ -23,8 +23,26 @@ func (s sources) Resolve(context.Context, string, source.Ref) (source.Commit, er
 	return source.Commit{ID: s.repository.commit, Branch: s.repository.branch}, nil
 }
 
-// ReadFile returns a file as it is now.
-func (s sources) ReadFile(_ context.Context, _, _, name string, limit int) ([]byte, error) {
+// ReadFile returns a file as it is now. It may be a pipe, which nobody may ever write to.
+func (s sources) ReadFile(ctx context.Context, _, _, name string, limit int) ([]byte, error) {
+	type content struct {
+		data []byte
+		err  error
+	}
+	read := make(chan content, 1)
+	go func() {
+		data, err := s.readFile(name, limit)
+		read <- content{data, err}
+	}()
+	select {
+	case c := <-read:
+		return c.data, c.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s sources) readFile(name string, limit int) ([]byte, error) {
 	file := filepath.FromSlash(name)
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(s.dir, file)

@@ -41,6 +41,7 @@ type (
 		Name    string `json:"name"`
 		Value   string `json:"value"`
 		Private bool   `json:"private,omitempty"`
+		Copy    bool   `json:"copy,omitempty"`
 	}
 )
 

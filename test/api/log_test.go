@@ -290,3 +290,31 @@ func containsLine(log, text string) bool {
 	}
 	return false
 }
+
+// TestLogBeyondTwoGigabytes reads a log, which an operator has allowed to be so long, behind what 32 bits can count.
+func TestLogBeyondTwoGigabytes(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "demo", "true"))
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	record := *await(t, c, job, 1).BuildRecordId
+	const size, from = 1<<31 + 20, 1<<31 + 10
+	file := filepath.Join(s.Config.DataDir, "logs", record[len(record)-2:], record+".log")
+	if err := os.Truncate(file, size); err != nil { // the rest is zero bytes, which take no room on the disk
+		t.Fatal(err)
+	}
+	rest := strings.Repeat(`\u0000`, size-from)
+	for path, want := range map[string]string{
+		fmt.Sprintf("/v3/jobs/%s/1/real-time-log?offset=%d", job, from):                                fmt.Sprintf(`{"content":"%s","offset":%d,"current_offset":%d,"has_more_data":false}`, rest, size, from),
+		fmt.Sprintf("/v1/log/%s/1/real-time-log?size=10&start_offset=%d", job, from):                   fmt.Sprintf(`{"log":"%s","start_offset":"%d","end_offset":"%d","has_more":false`, rest, from, size),
+		fmt.Sprintf("/v1/log/stage/page?job_id=%s&build_no=1&start_offset=%d&end_offset=0", job, from): fmt.Sprintf(`{"log":"%s","start_offset":"%d","end_offset":"%d","has_more":false`, rest, from, size),
+	} {
+		if a := s.Call(s.Developer, http.MethodGet, path, ""); a.Status != http.StatusOK || !strings.Contains(a.Body, want) {
+			t.Errorf("%s: %d %s, want %s", path, a.Status, a.Body, want)
+		}
+	}
+	if text, id, status := followEvents(t, s, record, strconv.Itoa(from), func(string) bool { return false }); len(text) != size-from || id != strconv.Itoa(size) || status != "SUCCESS" {
+		t.Errorf("events: %q, %s, %s", text, id, status)
+	}
+}

@@ -29,6 +29,9 @@ type Config struct {
 	// that runs the containers.
 	Dir string
 
+	// Workspace is a directory in which all builds run, one at a time, as it is. Default: each build has a workspace of its own below Dir.
+	Workspace string
+
 	// Source checks repositories out, with the git that is found on Path.
 	Source *source.Client
 	Path   string
@@ -41,6 +44,9 @@ type Config struct {
 
 	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
 	Grace time.Duration
+
+	// Hurry is closed when steps that are stopped have no more time to end by themselves; nil for never.
+	Hurry <-chan struct{}
 }
 
 // patience is how long the engine has to answer what should take it a moment.
@@ -71,7 +77,9 @@ func New(ctx context.Context, config Config) (*Executor, error) {
 	if config.Images == nil {
 		config.Images = DefaultCatalogue()
 	}
-	files, err := host.New(host.Config{Dir: config.Dir, Source: config.Source, Path: config.Path, Grace: config.Grace})
+	files, err := host.New(host.Config{
+		Dir: config.Dir, Workspace: config.Workspace, Source: config.Source, Path: config.Path, Grace: config.Grace, Hurry: config.Hurry,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,8 @@ type step struct {
 // create makes a container that is ready to start, and sees a script with its private files, and the given caches.
 func (s *session) create(ctx context.Context, image, script string, private []plan.PrivateFile, caches []executor.Cache) (*step, error) {
 	mounts := []mount.Mount{{Type: mount.TypeBind, Source: script, Target: script, ReadOnly: true}}
-	for _, name := range []string{"workspace", "home", "tmp"} {
-		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: s.path(name), Target: s.path(name)})
+	for _, dir := range []string{string(s.Directory), s.path("home"), s.path("tmp")} {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: dir, Target: dir})
 	}
 	env := s.env
 	for i, file := range private {
@@ -64,7 +64,7 @@ func (s *session) create(ctx context.Context, image, script string, private []pl
 	made, err := s.executor.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: image, Entrypoint: []string{"sh", "-c", startScript, script, s.path(outOfMemory)}, Cmd: []string{}, Env: env,
-			WorkingDir: s.path("workspace"), User: user(),
+			WorkingDir: string(s.Directory), User: user(),
 			Labels: map[string]string{labelDir: s.executor.dir(), labelRecord: s.record},
 		},
 		HostConfig: &container.HostConfig{
@@ -159,6 +159,7 @@ func (c *step) stopWith(ctx context.Context, over <-chan struct{}, abandon func(
 	case <-over:
 		return
 	case <-grace.C:
+	case <-c.executor.config.Hurry:
 	}
 	c.kill(context.WithoutCancel(ctx))
 	giveUp := time.AfterFunc(patience, abandon)

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"atelier/internal/build"
 )
 
 // maxPatternBytes bounds the encoded forms that a masker looks for.
@@ -33,7 +31,7 @@ func patternsOf(secrets []string) []pattern {
 			size += len(p.text)
 		}
 	}
-	texts := textsOf(secrets)
+	texts := Texts(secrets)
 	for _, t := range texts {
 		add(pattern{text: t})
 	}
@@ -48,9 +46,9 @@ func patternsOf(secrets []string) []pattern {
 	return patterns
 }
 
-// textsOf returns the secrets and, of those with several lines, every line: programs print a key line by line, or one line of
-// it in an error. White space around them is no part of the secret, unless hardly anything else is. The shortest come first.
-func textsOf(secrets []string) []string {
+// Texts returns what to hide of secrets as they are: each and, of those with several lines, every line, since programs print a
+// key line by line, or one line of it in an error. White space around them is no part of the secret, unless hardly anything else is. The shortest come first.
+func Texts(secrets []string) []string {
 	var texts []string
 	for _, s := range secrets {
 		if t := strings.TrimSpace(s); hideable(t) {
@@ -69,7 +67,7 @@ func textsOf(secrets []string) []string {
 	return slices.Compact(texts)
 }
 
-func hideable(s string) bool { return utf8.RuneCountInString(s) >= build.MinPrivateValue }
+func hideable(s string) bool { return utf8.RuneCountInString(s) >= MinSecret }
 
 // encodings returns the forms of s other than s itself. Many of them are equal, or equal to s, as long as it is made of letters.
 func encodings(s string) []pattern {
@@ -84,10 +82,7 @@ func encodings(s string) []pattern {
 	for _, style := range jsonStyles {
 		patterns = append(patterns, pattern{text: style.form(s)})
 	}
-	return append(patterns,
-		pattern{text: strings.ReplaceAll(s, `'`, `'\''`)},
-		pattern{text: strings.ReplaceAll(s, `'`, `'"'"'`)},
-	)
+	return append(patterns, quotedForms(s)...)
 }
 
 // urlKept are the marks that URL encoders leave as they are, besides letters, digits and -_. : RFC 3986 and query strings,
@@ -121,7 +116,7 @@ func base64Forms(s string) []pattern {
 		whole := (before + len(s)) * 8 / 6 // digits that have no bits of what follows
 		for _, alphabet := range []string{standardAlphabet, urlAlphabet} {
 			encoded := base64.NewEncoding(alphabet).EncodeToString([]byte("\x00\x00"[:before] + s))
-			p := pattern{text: encoded[first:whole], wraps: alphabet == standardAlphabet}
+			p := pattern{text: encoded[first:whole], wraps: true}
 			if rest := encoded[whole:]; rest != "" {
 				lowest := strings.IndexByte(alphabet, rest[0]) // the bits behind s are zero
 				values := 4                                    // or any other two

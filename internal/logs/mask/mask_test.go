@@ -63,6 +63,13 @@ func TestString(t *testing.T) {
 		{"JSON with a control character", []string{"ab\x01cd"}, `"ab\u0001cd"`, `"******"`},
 		{"shell", []string{"it's me"}, `+ echo 'it'\''s me'`, `+ echo '******'`},
 		{"shell, the other way", []string{"it's me"}, `+ echo 'it'"'"'s me'`, `+ echo '******'`},
+		{"shell, double quotes", []string{"a\"b$c`d\\"}, "declare -x T=\"a\\\"b\\$c\\`d\\\\\"", `declare -x T="******"`},
+		{"shell, backslashes", []string{`it's (me)`}, `it\'s\ \(me\)`, `******`},
+		{"shell without a locale", []string{"wörd's\x1b\n"}, `+ echo $'w\303\266rd\'s\E\n'`, `+ echo $'******\n'`},
+		{"Python", []string{`a"b'c\d`}, `'a"b\'c\\d'`, `'******'`},
+		{"Python, bytes", []string{"wörd"}, `b'w\xc3\xb6rd'`, `b'******'`},
+		{"Go", []string{"wörd\u200b\x00"}, `"wörd\u200b\x00"`, `"******"`},
+		{"XML", []string{`a<b>&"c'`}, `<x y="a&lt;b&gt;&amp;&quot;c&apos;">a&lt;b&gt;&amp;"c'</x>`, `<x y="******">******</x>`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,15 +125,15 @@ func broken(s string, width int, lineBreak string) string {
 func TestWrappedBase64(t *testing.T) {
 	t.Parallel()
 	short := "correct-horse"
-	long := strings.Repeat("battery,staple;", 40)
+	long := strings.Repeat("battery,~~~?>>;", 40)
 	m := mask.New([]string{short, long})
 	for _, secret := range []string{short, long} {
 		for before := range 140 { // every place in a line
 			text := strings.Repeat("..", before)[:before] + secret + strings.Repeat(",;", 50)
 			first, end := (before*8+5)/6, ((before+len(secret))*8+5)/6
 			for _, lineBreak := range []string{"\n", "\r\n"} {
-				for _, width := range []int{64, 76} {
-					in := broken(base64.StdEncoding.EncodeToString([]byte(text)), width, lineBreak)
+				for width, encoding := range map[int]*base64.Encoding{64: base64.StdEncoding, 76: base64.URLEncoding} {
+					in := broken(encoding.EncodeToString([]byte(text)), width, lineBreak)
 					start := first + first/width*len(lineBreak)
 					want := in[:start] + mask.Mask + in[end+(end-1)/width*len(lineBreak):]
 					if got := m.String(in); got != want {

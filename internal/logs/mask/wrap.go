@@ -1,5 +1,7 @@
 package mask
 
+import "strings"
+
 // Tools break base64 into lines, 76 digits each or 64, and a secret may stand across a break. So after a line that looks like
 // it, a second search goes on as if the break were not there, until it has nothing left from before the break.
 
@@ -79,5 +81,5 @@ func digitsBefore(data []byte, at, run int) int {
 func isBreak(c byte) bool { return c == '\n' || c == '\r' }
 
 func isDigit(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '/'
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("+/-_", c) >= 0
 }

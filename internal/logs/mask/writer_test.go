@@ -5,9 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -53,7 +55,7 @@ func hideAll(hidden []bool, text, secret string) {
 
 var (
 	manyMasks = regexp.MustCompile(`(\*{6})+`)
-	longLine  = regexp.MustCompile(`[A-Za-z0-9+/]{60}[\r\n]`) // behind which more is hidden
+	longLine  = regexp.MustCompile(`[A-Za-z0-9+/_-]{60}[\r\n]`) // behind which more is hidden
 )
 
 // inPieces masks text, written in pieces that end at the given places.
@@ -103,7 +105,8 @@ func TestWrappedBase64InPieces(t *testing.T) {
 		secret := rapid.StringMatching(`[a-z]{4,200}`).Draw(t, "secret")
 		before := rapid.StringMatching(`[^a-z]{0,99}`).Draw(t, "before")
 		after := rapid.StringMatching(`[^a-z]{0,99}`).Draw(t, "after")
-		text := columns.ReplaceAllString(base64.StdEncoding.EncodeToString([]byte(before+secret+after)), "$0\n")
+		encoding := rapid.SampledFrom([]*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding}).Draw(t, "encoding")
+		text := columns.ReplaceAllString(encoding.EncodeToString([]byte(before+secret+after)), "$0\n")
 		cuts := rapid.SliceOfN(rapid.IntRange(0, len(text)), 0, 20).Draw(t, "cuts")
 		m := New([]string{secret})
 		whole := m.String(text)
@@ -149,6 +152,8 @@ func printed(secret, before, after string) map[string]string {
 		"slash json":  strings.ReplaceAll(plain[1:len(plain)-1], "/", `\/`),
 		"ascii json":  ascii[1 : len(ascii)-1],
 		"shell":       strings.ReplaceAll(secret, `'`, `'\''`),
+		"go":          strings.TrimSuffix(strings.TrimPrefix(strconv.Quote(secret), `"`), `"`),
+		"html":        html.EscapeString(secret),
 		"std":         base64.StdEncoding.EncodeToString([]byte(all)),
 		"raw std":     base64.RawStdEncoding.EncodeToString([]byte(all)),
 		"url":         base64.URLEncoding.EncodeToString([]byte(all)),
