@@ -76,6 +76,7 @@ type Config struct {
 	QueueTimeout     time.Duration            // of a build that waits for an executor
 	BuildTimeout     time.Duration            // of a task that has none
 	MaxBuildTimeout  time.Duration            // that a task may ask for
+	Retention        purge.Retention          // of builds that are over
 	LogLimit         int64                    // of one build, in bytes; 0 for none
 	CacheLimit       int64                    // of all caches together, in bytes; 0 for no caches
 	Mail             *notice.MailServer       // for notices; nil when there is none
@@ -186,7 +187,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
-	s.purger = purge.New(s.store, s.logs, c.Log)
+	s.purger = purge.New(s.store, s.logs, c.Retention, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{Modules: c.Modules}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
 		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, Limits: c.Limits, Doomed: s.purger.Wake,
