@@ -183,8 +183,12 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Objects != nil {
 		store = c.Objects
 	}
+	var peers engine.Peers // not one that is nil inside
+	if bus := s.store.Bus(c.Log); bus != nil {
+		peers = bus
+	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Retention, c.Log)
