@@ -7,8 +7,11 @@ import (
 	"atelier/internal/build"
 )
 
-// Announce says that an engine takes builds until the given moment.
+// Announce says that an engine takes builds until the given moment. As it comes again and again, it sets the clock too.
 func (s *Store) Announce(ctx context.Context, o build.Offer, until time.Time) error {
+	if err := s.setClock(ctx); err != nil {
+		return err
+	}
 	return s.write(ctx, func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO engines (owner, arch, classes, slots, until) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (owner) DO UPDATE SET arch = excluded.arch, classes = excluded.classes, slots = excluded.slots, until = excluded.until`,
