@@ -64,6 +64,7 @@ type rules struct {
 	steps      Steps
 	triggers   Triggers
 	maxTimeout time.Duration
+	maxSteps   int
 }
 
 // validate checks a configuration that a client sent. It reports every problem, each with the name of its field.
@@ -187,8 +188,8 @@ func (r rules) validateSources(p *problems, c Config) {
 }
 
 func (r rules) validateSteps(p *problems, steps []ActionStep) {
-	if len(steps) > MaxSteps {
-		p.add("steps", "has %d entries, at most %d are allowed", len(steps), MaxSteps)
+	if len(steps) > r.maxSteps {
+		p.add("steps", "has %d entries, at most %d are allowed", len(steps), r.maxSteps)
 		return
 	}
 	for i, s := range steps {

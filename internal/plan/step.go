@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -35,13 +36,14 @@ func (r *reader) steps(steps entry) {
 			count += len(list)
 		}
 	}
+	most := cmp.Or(r.in.Most, build.MaxSteps)
 	switch {
 	case len(r.problems) > before:
 		return
 	case count == 0:
 		r.report(steps.at, steps.path, "has no steps")
-	case count > build.MaxSteps:
-		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
+	case count > most:
+		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, most)
 	}
 	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil || s.Manifest != nil })
 	if !downloads && r.in.Source.URL != "" {
