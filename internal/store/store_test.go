@@ -51,7 +51,7 @@ func TestClock(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), wrong); err != nil {
 		t.Fatal(err)
 	}
-	ahead := func(s *store.Store) time.Duration { return s.Now().Sub(time.Now()).Round(time.Minute) }
+	ahead := func(s *store.Store) time.Duration { return time.Until(s.Now()).Round(time.Minute) }
 	if got := ahead(open(t, url+"&search_path=public,pg_catalog")); got != time.Hour {
 		t.Errorf("the database's clock is ahead by an hour, and the store's by %s", got)
 	}
