@@ -54,7 +54,6 @@ type serverFlags struct {
 	TaskBuilds       int      `help:"Builds of one task that run at a time; 0 for no limit." placeholder:"N"`
 	TenantBuilds     int      `help:"Builds of one tenant that run at a time; 0 for no limit." placeholder:"N"`
 	MaxTasks         int      `help:"Tasks that a tenant may have." default:"10000"`
-	MaxSteps         int      `help:"Steps that a task or a build file may have." default:"50"`
 	MaxTemplates     int      `help:"Templates that a tenant may have." default:"5000"`
 	MaxFiles         int      `help:"Files that a tenant may have in file management." default:"20"`
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
@@ -112,7 +111,6 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	check(f.TaskBuilds >= 0, "--task-builds", "must be 1 or more, or 0 for no limit, found %d", f.TaskBuilds)
 	check(f.TenantBuilds >= 0, "--tenant-builds", "must be 1 or more, or 0 for no limit, found %d", f.TenantBuilds)
 	check(f.MaxTasks >= 1, "--max-tasks", "must be 1 or more, found %d", f.MaxTasks)
-	check(f.MaxSteps >= 1, "--max-steps", "must be 1 or more, found %d", f.MaxSteps)
 	check(f.MaxTemplates >= 1, "--max-templates", "must be 1 or more, found %d", f.MaxTemplates)
 	check(f.MaxFiles >= 1, "--max-files", "must be 1 or more, found %d", f.MaxFiles)
 	for _, class := range f.Classes {
@@ -154,7 +152,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	return server.Config{
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
-		MaxTasks: f.MaxTasks, MaxSteps: f.MaxSteps, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
+		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		Retention:    purge.Retention{For: time.Duration(f.RetentionDays) * 24 * time.Hour, Latest: f.RetentionBuilds},

@@ -150,7 +150,6 @@ type Parts struct {
 	Now        func() time.Time // default time.Now
 	MaxTimeout time.Duration    // that a job may ask for; default 24 h
 	MaxJobs    int              // of one tenant; default 10,000
-	MaxSteps   int              // of a job; default [MaxSteps]
 	Limits     Limits           // on builds at a time, as the engine keeps them
 	Doomed     func()           // is called when jobs wait to be removed for good; default nothing
 }
@@ -175,13 +174,10 @@ func NewService(parts Parts) *Service {
 	if parts.MaxJobs == 0 {
 		parts.MaxJobs = 10_000
 	}
-	if parts.MaxSteps == 0 {
-		parts.MaxSteps = MaxSteps
-	}
 	if parts.Doomed == nil {
 		parts.Doomed = func() {}
 	}
-	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout, maxSteps: parts.MaxSteps}}
+	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout}}
 }
 
 // now returns the present moment with the precision that is stored.

@@ -64,7 +64,6 @@ type rules struct {
 	steps      Steps
 	triggers   Triggers
 	maxTimeout time.Duration
-	maxSteps   int
 }
 
 // validate checks a configuration that a client sent. It reports every problem, each with the name of its field.
@@ -188,8 +187,8 @@ func (r rules) validateSources(p *problems, c Config) {
 }
 
 func (r rules) validateSteps(p *problems, steps []ActionStep) {
-	if len(steps) > r.maxSteps {
-		p.add("steps", "has %d entries, at most %d are allowed", len(steps), r.maxSteps)
+	if len(steps) > MaxSteps {
+		p.add("steps", "has %d entries, at most %d are allowed", len(steps), MaxSteps)
 		return
 	}
 	for i, s := range steps {

@@ -145,7 +145,6 @@ type Parts struct {
 	Arch           string         // of the executor, X86 or ARM; default this machine's
 	Classes        []string       // of builds that the executor runs; default all
 	Modules        plan.Modules   // of the operator
-	MaxSteps       int            // of a build; default [build.MaxSteps]
 	Limits         build.Limits   // on builds at a time, over all engines
 	Timeout        time.Duration  // of a build whose job has none; default 4 h
 	QueueTimeout   time.Duration  // of a build that no executor takes; default 24 h

@@ -16,7 +16,6 @@ type Input struct {
 	Classes []string     // of executors, upper case
 	Modules Modules      // of the operator
 	Flow    *FlowContext // of a build that is part of a flow; nil for one that stands alone
-	Most    int          // steps that a build may have; 0 for [build.MaxSteps]
 }
 
 // File is a build file.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -36,14 +35,13 @@ func (r *reader) steps(steps entry) {
 			count += len(list)
 		}
 	}
-	most := cmp.Or(r.in.Most, build.MaxSteps)
 	switch {
 	case len(r.problems) > before:
 		return
 	case count == 0:
 		r.report(steps.at, steps.path, "has no steps")
-	case count > most:
-		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, most)
+	case count > build.MaxSteps:
+		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
 	}
 	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil || s.Manifest != nil })
 	if !downloads && r.in.Source.URL != "" {

@@ -65,7 +65,6 @@ type Config struct {
 	Slots            int                      // builds at a time; 0 for the engine's default
 	Modules          plan.Modules             // what the operator has learnt of module ids
 	MaxTasks         int                      // of a tenant; 0 for 10,000
-	MaxSteps         int                      // of a build; 0 for 50
 	MaxTemplates     int                      // of a tenant; 0 for 5000
 	MaxFiles         int                      // of a tenant, in file management; 0 for 20
 	Classes          []string                 // of builds that this server runs; all when empty
@@ -190,12 +189,12 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, MaxSteps: c.MaxSteps, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
+		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Retention, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{Modules: c.Modules}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, MaxSteps: c.MaxSteps, Limits: c.Limits, Now: s.store.Now, Doomed: s.purger.Wake,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, Limits: c.Limits, Now: s.store.Now, Doomed: s.purger.Wake,
 	})
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now, Most: cmp.Or(c.MaxTemplates, template.Max)}
 	s.notices = &notice.Sender{

@@ -147,23 +147,3 @@ func TestPeriods(t *testing.T) {
 	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
 	checkProblem(t, s, s.Call(s.Developer, "POST", "/v3/jobs/"+job+"/1/rerun", ""), 400, "CB.00039002", "disabled")
 }
-
-// TestMostSteps gives a task and a build file more steps than the operator allows.
-func TestMostSteps(t *testing.T) {
-	t.Parallel()
-	s := servertest.Start(t, func(c *server.Config) { c.MaxSteps = 2 })
-	c := s.Client(s.Developer)
-	task := shell(s, "app", "true")
-	task.Steps = append(task.Steps, task.Steps[0])
-	create(t, c, task)
-	task.JobName, task.Steps = "more", append(task.Steps, task.Steps[0])
-	refused(t, c.CreateNewJob, &model.CreateNewJobRequest{Body: task}, 400, "CB.00060200", "steps: has 3 entries, at most 2 are allowed")
-	repo := s.NewRepository("app")
-	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n"+strings.Repeat("    - sh: {inputs: {command: 'true'}}\n", 3))
-	repo.Commit("init")
-	job := create(t, c, fromFile(s, "file", repo.URL()))
-	run(t, c, &model.RunJobRequestBody{JobId: job})
-	if r := await(t, c, job, 1); *r.Status != "SCHEDULE_FAILURE" || !strings.Contains(*r.ErrMsg, "has 3 steps, at most 2 are allowed") {
-		t.Errorf("%+v", r)
-	}
-}

@@ -133,7 +133,6 @@ func newHistory(t *testing.T, flags ...string) *history {
 
 // leftBehind waits, and so does a process that has left the session of the step.
 const leftBehind = `
-echo
 setsid sh -c 'echo "process $$"; exec sleep 100000' &
 echo "process $$"
 sleep 100000
