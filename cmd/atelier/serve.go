@@ -17,6 +17,7 @@ import (
 	"atelier/internal/build"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
+	"atelier/internal/purge"
 	"atelier/internal/server"
 )
 
@@ -65,6 +66,8 @@ type serverFlags struct {
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
 	BuildTimeout     time.Duration `help:"How long a build may run when its task does not say." default:"4h"`
 	MaxBuildTimeout  time.Duration `help:"The most that a task may ask for." default:"24h"`
+	RetentionDays    int           `help:"Days that a build is kept after its end, with its log; 0 for ever." default:"90"`
+	RetentionBuilds  int           `help:"Builds of each task, the latest, that are kept however old they are; 10 or more." default:"10"`
 	LogLimit         int64         `help:"Size of a build's log, in MiB, beyond which it is cut; 0 for no limit." default:"100"`
 	CacheSize        int64         `help:"Size of all caches of builds together, in MiB, beyond which those go that were not used for the longest time; 0 for no caches." default:"10240"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
@@ -81,6 +84,12 @@ type serveCommand struct {
 	Drain             time.Duration `help:"How long running builds may go on when the server is stopped." default:"30s"`
 	AdminPasswordFile string        `help:"File with the administrator's password for the first start (default: make one and print it)." placeholder:"FILE"`
 }
+
+// maxRetentionDays is a hundred years.
+const maxRetentionDays = 36500
+
+// minRetentionBuilds is how many builds of a task its health is made of, and those after which a timer that always fails is ignored.
+const minRetentionBuilds = 10
 
 // maxLogLimit is a tebibyte.
 const maxLogLimit = 1 << 20
@@ -114,6 +123,8 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	check(f.QueueTimeout >= time.Second, "--queue-timeout", "must be a second or more, found %s", f.QueueTimeout)
 	check(f.BuildTimeout >= time.Second, "--build-timeout", "must be a second or more, found %s", f.BuildTimeout)
 	check(f.MaxBuildTimeout >= f.BuildTimeout, "--max-build-timeout", "must be --build-timeout (%s) or more, found %s", f.BuildTimeout, f.MaxBuildTimeout)
+	check(f.RetentionDays >= 0 && f.RetentionDays <= maxRetentionDays, "--retention-days", "must be 1 to %d, or 0 for ever, found %d", maxRetentionDays, f.RetentionDays)
+	check(f.RetentionBuilds >= minRetentionBuilds, "--retention-builds", "must be %d or more, found %d", minRetentionBuilds, f.RetentionBuilds)
 	check(f.LogLimit >= 0 && f.LogLimit <= maxLogLimit, "--log-limit", "must be 1 to %d MiB, or 0 for no limit, found %d", maxLogLimit, f.LogLimit)
 	check(f.CacheSize >= 0 && f.CacheSize <= maxCacheSize, "--cache-size", "must be 1 to %d MiB, or 0 for no caches, found %d", maxCacheSize, f.CacheSize)
 	zone, err := time.LoadLocation(f.TimeZone)
@@ -144,6 +155,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
+		Retention:    purge.Retention{For: time.Duration(f.RetentionDays) * 24 * time.Hour, Latest: f.RetentionBuilds},
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),
 	}, err

@@ -34,11 +34,11 @@ type Limits struct {
 // Standing is where a queued build stands: everything that decides when its turn comes.
 type Standing struct {
 	Needs        Needs
-	Ahead        int     // builds that were queued before it
-	TaskActive   int     // builds of its task that have begun
-	TenantActive int     // builds of its tenant that have begun
-	Active       int     // all builds that have begun
-	Engines      []Offer // those that are alive
+	Ahead        int            // builds that were queued before it
+	TaskActive   int            // builds of its task that have begun
+	TenantActive int            // builds of its tenant that have begun
+	Engines      []Offer        // those that are alive
+	Busy         map[string]int // the slots of engines that are taken, by their owners
 }
 
 // Wait says what a queued build waits for.
@@ -61,10 +61,11 @@ const (
 
 // Wait says what the build waits for under the given limits.
 func (s Standing) Wait(limits Limits) Wait {
-	slots := 0
+	slots, taken := 0, 0
 	for _, e := range s.Engines {
 		if e.Fits(s.Needs) {
 			slots += e.Slots
+			taken += s.Busy[e.Owner]
 		}
 	}
 	switch {
@@ -78,9 +79,9 @@ func (s Standing) Wait(limits Limits) Wait {
 	case limits.Tenant > 0 && s.TenantActive >= limits.Tenant:
 		return Wait{WaitForTenant, fmt.Sprintf("%s of the tenant %s, the most that may at a time. The build begins when one of them ends.",
 			count(s.TenantActive), run(s.TenantActive))}
-	case s.Active >= slots:
+	case taken >= slots:
 		return Wait{WaitForSlot, fmt.Sprintf("Every slot of the executors is taken, %d of %d. The build begins when a build ends and those before it in the queue, now %d, have begun.",
-			s.Active, slots, s.Ahead)}
+			taken, slots, s.Ahead)}
 	default:
 		return Wait{WaitForTurn, fmt.Sprintf("A slot is free. The build begins in a moment; %d wait before it.", s.Ahead)}
 	}

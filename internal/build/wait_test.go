@@ -35,7 +35,7 @@ func TestWait(t *testing.T) {
 		},
 		{
 			"task",
-			build.Standing{Engines: []build.Offer{here}, TaskActive: 1, TenantActive: 1, Active: 2},
+			build.Standing{Engines: []build.Offer{here}, TaskActive: 1, TenantActive: 1, Busy: map[string]int{"e1": 2}},
 			build.Limits{Task: 1, Tenant: 1},
 			build.WaitForTask,
 			[]string{"1 build of the task runs, the most that may at a time", "when one of them ends"},
@@ -47,15 +47,22 @@ func TestWait(t *testing.T) {
 			build.WaitForTenant,
 			[]string{"2 builds of the tenant run, "},
 		},
-		{"slots", build.Standing{Engines: []build.Offer{here, big}, Active: 3, Ahead: 7}, build.Limits{}, build.WaitForSlot, []string{"3 of 3", "now 7"}},
+		{"slots", build.Standing{Engines: []build.Offer{here, big}, Busy: map[string]int{"e1": 2, "e2": 1}, Ahead: 7}, build.Limits{}, build.WaitForSlot, []string{"3 of 3", "now 7"}},
 		{
 			"only slots that fit count",
-			build.Standing{Needs: build.Needs{Arch: "ARM"}, Engines: []build.Offer{here, big}, Active: 1},
+			build.Standing{Needs: build.Needs{Arch: "ARM"}, Engines: []build.Offer{here, big}, Busy: map[string]int{"e2": 1}},
 			build.Limits{},
 			build.WaitForSlot,
 			[]string{"1 of 1"},
 		},
-		{"nothing", build.Standing{Engines: []build.Offer{here}, Active: 1}, build.Limits{Task: 1}, build.WaitForTurn, []string{"in a moment"}},
+		{
+			"only builds on those count",
+			build.Standing{Needs: build.Needs{Arch: "ARM"}, Engines: []build.Offer{here, big}, Busy: map[string]int{"e1": 2, "gone": 1}},
+			build.Limits{},
+			build.WaitForTurn,
+			nil,
+		},
+		{"nothing", build.Standing{Engines: []build.Offer{here}, Busy: map[string]int{"e1": 1}}, build.Limits{Task: 1}, build.WaitForTurn, []string{"in a moment"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -84,7 +84,9 @@ func (r *run) settle(end *build.End, fate fate) error {
 	switch fate {
 	case waits:
 		_ = r.closeLog() // there is nothing in it that matters
-		return r.insist(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease, r.needs) })
+		err := r.insist(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease, r.needs) })
+		r.tellPeers(build.News{Of: build.NewsOfQueue}) // one of them may have what it needs
+		return err
 	case isLost:
 		return errors.Join(build.ErrLeaseLost, r.closeLog())
 	default:

@@ -66,6 +66,14 @@ type Queue interface {
 	JobConfig(ctx context.Context, id build.JobID, version int) (build.Config, error)
 }
 
+// Peers are the other engines that work with the same queue, on other servers.
+type Peers interface {
+	// Tell tells them something. It does not wait, and what it says may get lost.
+	Tell(n build.News)
+	// Run calls hear with what they tell, until ctx ends.
+	Run(ctx context.Context, hear func(build.News))
+}
+
 // Sources reads repositories.
 type Sources interface {
 	Resolve(ctx context.Context, url string, ref source.Ref) (source.Commit, error)
@@ -128,6 +136,7 @@ type Parts struct {
 	Images    Images    // nil where none are built
 	Objects   Objects   // nil where there are none
 	Caches    Caches    // nil for none
+	Peers     Peers     // nil where there can be none
 	Sealer    build.Sealer
 	Logs      *logs.Store
 	Log       *slog.Logger
@@ -243,6 +252,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.lookForLost) })
 	e.loops.Go(func() { e.every(e.LeaseTime/3, e.endOverdue) })
 	e.loops.Go(func() { e.every(e.PollTime, e.noteWaits) })
+	if e.Peers != nil {
+		e.loops.Go(func() { e.Peers.Run(e.base, e.hear) })
+	}
 	return nil
 }
 
@@ -286,19 +298,52 @@ func (e *Engine) every(pause time.Duration, do func()) {
 
 // Wake implements [build.Engine].
 func (e *Engine) Wake() {
+	e.look()
+	e.tellPeers(build.News{Of: build.NewsOfQueue})
+}
+
+// look has the dispatcher look at the queue.
+func (e *Engine) look() {
 	select {
 	case e.wake <- struct{}{}:
-	default: // it is about to wake anyway
+	default: // it is about to look anyway
 	}
 }
 
 // StopBuild implements [build.Engine].
 func (e *Engine) StopBuild(id build.RecordID) {
+	if !e.stopHere(id) {
+		e.tellPeers(build.News{Of: build.NewsOfStop, Record: id})
+	}
+}
+
+// stopHere stops a build if this engine runs it, or is about to.
+func (e *Engine) stopHere(id build.RecordID) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r, ok := e.active[id]; ok {
+	r, ok := e.active[id]
+	if ok {
 		r.cancel(errStopped)
 	} else if e.stops != nil {
 		e.stops[id] = true
+	}
+	return ok
+}
+
+func (e *Engine) tellPeers(n build.News) {
+	if e.Peers != nil {
+		e.Peers.Tell(n)
+	}
+}
+
+// hear heeds what another engine tells.
+func (e *Engine) hear(n build.News) {
+	switch n.Of {
+	case build.NewsOfQueue:
+		e.look()
+	case build.NewsOfStop:
+		e.stopHere(n.Record)
+	case build.NewsOfChild:
+		e.tellFlow(n.Record)
 	}
 }

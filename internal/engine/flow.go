@@ -239,12 +239,21 @@ func (e *Engine) follow(flow build.RecordID) (news <-chan struct{}, unfollow fun
 
 // tell says that a build has ended, to the flow that it may be part of.
 func (e *Engine) tell(record build.Record) {
+	if record.ParentID != "" && !e.tellFlow(record.ParentID) {
+		e.tellPeers(build.News{Of: build.NewsOfChild, Record: record.ParentID})
+	}
+}
+
+// tellFlow says that a child of a flow has ended. It reports whether the flow is followed here.
+func (e *Engine) tellFlow(id build.RecordID) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	c, ok := e.followers[id]
 	select {
-	case e.followers[record.ParentID] <- struct{}{}:
+	case c <- struct{}{}:
 	default: // nobody follows, or it is told already
 	}
+	return ok
 }
 
 // resume goes on with a flow under a lease that was seized.

@@ -148,6 +148,39 @@ func TestLeaseIsRenewed(t *testing.T) {
 	w.wantEnd(w.end(r.ID), build.Succeeded, "")
 }
 
+// A clock that jumps, as one does that was wrong, ends no build and keeps none waiting.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{3 * time.Hour, -3 * time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			parts := w.parts("e1")
+			q := renewals{parts.Queue, make(chan struct{})}
+			var jump atomic.Int64
+			parts.Queue, parts.LeaseTime, parts.Slots = q, briefLease, 1
+			parts.Now = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+			w.start(parts)
+			fifo := newFifo(t)
+			r := w.begin(w.scripts("echo ready; read line < " + fifo))
+			w.printed(r.ID, "] ready\n")
+			next := w.begin(w.scripts("true"))
+			jump.Store(int64(by))
+			for range 4 { // by then, lost builds have been looked for too
+				<-q.renewed
+			}
+			release(t, fifo)
+			for _, id := range []build.RecordID{r.ID, next.ID} {
+				end := w.end(id)
+				w.wantEnd(end, build.Succeeded, "")
+				if end.RunTime(end.FinishedAt) < 0 || end.WaitTime() < 0 {
+					t.Errorf("it took %s and %s", end.RunTime(end.FinishedAt), end.WaitTime())
+				}
+			}
+		})
+	}
+}
+
 // An engine whose build was given to another one ends it as soon as it learns of that.
 func TestLeaseIsTakenAway(t *testing.T) {
 	t.Parallel()

@@ -50,7 +50,6 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, logDir: filepath.Join(t.TempDir(), "logs"), repositories: t.TempDir()}
 	database := filepath.Join(t.TempDir(), "atelier.db")
 	empty, err := emptyDatabase()
 	if err == nil {
@@ -59,14 +58,15 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = store.Open(t.Context(), "sqlite:"+database); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	return newWorldIn(t, "sqlite:"+database)
+}
+
+// newWorldIn returns a world with a database that is there already.
+func newWorldIn(t *testing.T, database string) *world {
+	t.Helper()
+	w := &world{t: t, logDir: filepath.Join(t.TempDir(), "logs"), repositories: t.TempDir()}
+	w.store = openStore(t, database)
+	var err error
 	if w.logs, err = logs.Open(w.logDir, logs.Config{Zone: time.UTC}); err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +84,20 @@ func newWorld(t *testing.T) *world {
 		Sealer: w.sealer, Engine: &w.engines, Region: "cn-north-4", Zone: time.UTC,
 	})
 	return w
+}
+
+func openStore(t *testing.T, database string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 // emptyDatabase returns a database with a schema and nothing in it. To make the schema for every test would take a third of their

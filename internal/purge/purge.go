@@ -1,4 +1,5 @@
-// Package purge removes deleted tasks for good when their time in the recycle bin is over, or when somebody says so.
+// Package purge removes for good what has been kept for long enough: deleted tasks, when their time in the recycle bin is over or when
+// somebody says so, and old builds of all tasks.
 //
 // A task that is to go is doomed: it is marked so in the database, and no client sees it again. Then its builds go, some at a
 // time, and the task last. What was removed is written down in the same transaction, and only then do the logs go, which are
@@ -10,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"atelier/internal/build"
@@ -20,6 +22,8 @@ type Store interface {
 	DoomExpired(ctx context.Context, now time.Time) error
 	DoomedJobs(ctx context.Context) ([]build.JobID, error)
 	Purge(ctx context.Context, id build.JobID, now time.Time, n int) (more bool, err error)
+	OldBuilds(ctx context.Context, before time.Time, latest, n int) ([]build.RecordID, error)
+	PurgeBuilds(ctx context.Context, ids []build.RecordID, now time.Time) error
 	PurgedRecords(ctx context.Context, since time.Time) ([]build.RecordID, error)
 	ForgetPurged(ctx context.Context, before time.Time) error
 }
@@ -34,24 +38,33 @@ const (
 	period = 10 * time.Minute
 	// piece is how many builds go in one transaction. Others wait for it.
 	piece = 100
+	// look is how many old builds are asked for at a time.
+	look = 10_000
 	// overlap is how much the clocks of servers may differ, and how long a transaction may take.
 	overlap = time.Hour
 	// memory is how long a server may be off and still find out which of its logs are to go.
 	memory = 90 * 24 * time.Hour
 )
 
-// Purger removes tasks. Several may work on one database.
+// Retention says how long builds are kept after their end.
+type Retention struct {
+	For    time.Duration // 0 for ever
+	Latest int           // builds of each task that are kept however old they are
+}
+
+// Purger removes tasks and builds. Several may work on one database.
 type Purger struct {
 	store Store
 	logs  Logs
+	keep  Retention
 	log   *slog.Logger
 	wake  chan struct{}
 	since time.Time // from where on the list of removed builds is to be read
 }
 
 // New returns a purger that does nothing yet.
-func New(store Store, logs Logs, log *slog.Logger) *Purger {
-	return &Purger{store: store, logs: logs, log: log, wake: make(chan struct{}, 1)}
+func New(store Store, logs Logs, keep Retention, log *slog.Logger) *Purger {
+	return &Purger{store: store, logs: logs, keep: keep, log: log, wake: make(chan struct{}, 1)}
 }
 
 // Wake says that a task was doomed.
@@ -62,13 +75,13 @@ func (p *Purger) Wake() {
 	}
 }
 
-// Run removes tasks until ctx ends.
+// Run removes what is to go until ctx ends.
 func (p *Purger) Run(ctx context.Context) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
 		if err := p.Once(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			p.log.Error("remove deleted tasks", "error", err)
+			p.log.Error("remove deleted tasks and old builds", "error", err)
 		}
 		select {
 		case <-p.wake:
@@ -95,7 +108,29 @@ func (p *Purger) Once(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
+	if err := p.removeOld(ctx, now); err != nil {
+		return fmt.Errorf("remove old builds: %w", err)
+	}
 	return p.removeLogs(ctx, now)
+}
+
+// removeOld removes the builds that have been kept for long enough.
+func (p *Purger) removeOld(ctx context.Context, now time.Time) error {
+	if p.keep.For == 0 {
+		return nil
+	}
+	for {
+		old, err := p.store.OldBuilds(ctx, now.Add(-p.keep.For), p.keep.Latest, look)
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		for some := range slices.Chunk(old, piece) {
+			if err := p.store.PurgeBuilds(ctx, some, now); err != nil {
+				return err
+			}
+		}
+		p.log.Info("old builds were removed", "builds", len(old))
+	}
 }
 
 func (p *Purger) removeLogs(ctx context.Context, now time.Time) error {

@@ -76,6 +76,7 @@ type Config struct {
 	QueueTimeout     time.Duration            // of a build that waits for an executor
 	BuildTimeout     time.Duration            // of a task that has none
 	MaxBuildTimeout  time.Duration            // that a task may ask for
+	Retention        purge.Retention          // of builds that are over
 	LogLimit         int64                    // of one build, in bytes; 0 for none
 	CacheLimit       int64                    // of all caches together, in bytes; 0 for no caches
 	Mail             *notice.MailServer       // for notices; nil when there is none
@@ -182,22 +183,26 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Objects != nil {
 		store = c.Objects
 	}
+	var peers engine.Peers // not one that is nil inside
+	if bus := s.store.Bus(c.Log); bus != nil {
+		peers = bus
+	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
+		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
 	})
-	s.purger = purge.New(s.store, s.logs, c.Log)
+	s.purger = purge.New(s.store, s.logs, c.Retention, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{Modules: c.Modules}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, Limits: c.Limits, Doomed: s.purger.Wake,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, Limits: c.Limits, Now: s.store.Now, Doomed: s.purger.Wake,
 	})
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now, Most: cmp.Or(c.MaxTemplates, template.Max)}
 	s.notices = &notice.Sender{
 		Store: s.store, Sealer: parts.Sealer, People: s.iam, Mail: c.Mail, Robots: notice.NewRobots(c.NoticeNetworks), Zone: c.Zone, Log: c.Log,
-		Now: time.Now, Wake: s.store.NoticeStored(), Pauses: c.NoticePauses,
+		Now: s.store.Now, Wake: s.store.NoticeStored(), Pauses: c.NoticePauses,
 	}
-	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: time.Now}
-	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: time.Now})
+	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: s.store.Now}
+	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: s.store.Now})
 	if s.audit, err = os.OpenFile(filepath.Join(c.DataDir, "audit.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
@@ -211,7 +216,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: open, Zone: c.Zone, Log: c.Log}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
-			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: time.Now, Region: c.Region,
+			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: s.store.Now, Region: c.Region,
 			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate, MissingIs422: c.MissingIs422,
 			Images: catalogue(c), Modules: c.Modules, Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),

@@ -36,6 +36,8 @@ type dialect interface {
 	// lockLeases is a statement after which, until the end of the transaction, nobody else takes builds by counting them; empty
 	// where transactions that write come one after another anyway.
 	lockLeases() string
+	// time is a query for the time; empty where the database has no clock but this machine's.
+	time() string
 	// isDuplicate reports whether err says that a unique value is taken.
 	isDuplicate(err error) bool
 	// isConflict reports whether err says that a transaction lost a race, so that it may be tried again.
@@ -90,6 +92,7 @@ func (sqlite) prepares() bool           { return true }
 func (sqlite) bind(query string) string { return query }
 func (sqlite) skipLocked() string       { return "" }
 func (sqlite) lockLeases() string       { return "" }
+func (sqlite) time() string             { return "" }
 func (sqlite) goose() goose.Dialect     { return goose.DialectSQLite3 }
 
 func sqliteCode(err error) int {
@@ -165,6 +168,7 @@ func (postgres) bind(query string) string {
 
 func (postgres) skipLocked() string   { return " FOR UPDATE SKIP LOCKED" }
 func (postgres) lockLeases() string   { return "SELECT pg_advisory_xact_lock(7236001)" } // any number that nothing else locks
+func (postgres) time() string         { return "SELECT clock_timestamp()" }
 func (postgres) goose() goose.Dialect { return goose.DialectPostgres }
 
 func postgresCode(err error) string {

@@ -100,6 +100,50 @@ func purgeRecord(ctx context.Context, t *tx, id string, now time.Time) error {
 	return err
 }
 
+// OldBuilds returns at most n builds that ended before a moment and are not among the latest of their job, with those of the jobs of flows. The
+// oldest come first.
+func (s *Store) OldBuilds(ctx context.Context, before time.Time, latest, n int) ([]build.RecordID, error) {
+	// Numbers have no gaps, so they tell how many builds of a job are newer. A build of a flow's job goes with the flow.
+	rows, err := s.reader.rows(ctx, `SELECT records.id`+recordFrom+` WHERE records.parent_id = '' AND records.finished_at > 0 AND records.finished_at < ?
+		AND records.number <= jobs.last_number - CAST(? AS BIGINT)
+		AND 0 = (SELECT count(*) FROM records c WHERE c.parent_id = records.id AND c.parent_id <> '' AND c.finished_at = 0)
+		ORDER BY records.finished_at LIMIT ?`, millis(before), latest, n)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (id build.RecordID, err error) { return id, row.Scan(&id) })
+}
+
+// PurgeBuilds removes builds that are over, with those of the jobs of flows. One that somebody else has removed is no error.
+func (s *Store) PurgeBuilds(ctx context.Context, ids []build.RecordID, now time.Time) error {
+	return s.writeEpoch(ctx, func(t *tx) error { // caches hold finished builds
+		for _, id := range ids {
+			// Whoever comes second waits here, and finds nothing.
+			locked, err := t.exec(ctx, `UPDATE records SET finished_at = finished_at WHERE id = ? AND finished_at > 0`, string(id))
+			if err != nil {
+				return err
+			}
+			if locked == 0 {
+				continue
+			}
+			rows, err := t.rows(ctx, `SELECT id FROM records WHERE parent_id = ? AND parent_id <> ''`, string(id))
+			if err != nil {
+				return err
+			}
+			children, err := collect(rows, scanID)
+			if err != nil {
+				return err
+			}
+			for _, record := range append(children, string(id)) {
+				if err := purgeRecord(ctx, t, record, now); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // PurgedRecords returns the builds that were removed at a moment or later.
 func (s *Store) PurgedRecords(ctx context.Context, since time.Time) ([]build.RecordID, error) {
 	rows, err := s.reader.rows(ctx, `SELECT id FROM purged_records WHERE purged_at >= ? ORDER BY purged_at`, millis(since))

@@ -24,6 +24,7 @@ type Store struct {
 	writer  *pool         // the same as reader where the database has many writers
 	turn    chan struct{} // holds one token where only one transaction may write at a time; nil otherwise
 	epoch   epochCache
+	clock   clock
 	noticed chan struct{} // holds one token when notices were stored
 }
 
@@ -52,6 +53,9 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	}
 	if err := migrate(ctx, writer, d); err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.setClock(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("ask the database for its time: %w", err), s.Close())
 	}
 	return s, nil
 }

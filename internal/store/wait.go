@@ -7,8 +7,11 @@ import (
 	"atelier/internal/build"
 )
 
-// Announce says that an engine takes builds until the given moment.
+// Announce says that an engine takes builds until the given moment. As it comes again and again, it sets the clock too.
 func (s *Store) Announce(ctx context.Context, o build.Offer, until time.Time) error {
+	if err := s.setClock(ctx); err != nil {
+		return err
+	}
 	return s.write(ctx, func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO engines (owner, arch, classes, slots, until) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (owner) DO UPDATE SET arch = excluded.arch, classes = excluded.classes, slots = excluded.slots, until = excluded.until`,
@@ -32,8 +35,18 @@ func (s *Store) Standing(ctx context.Context, id build.RecordID, now time.Time) 
 	if err != nil {
 		return build.Standing{}, err
 	}
-	err = s.reader.row(ctx, `SELECT count(*), count(CASE WHEN records.job_id = ? THEN 1 END), count(CASE WHEN jobs.domain_id = ? THEN 1 END)`+recordFrom+`
-		WHERE `+active, job, domain).Scan(&st.Active, &st.TaskActive, &st.TenantActive)
+	rows, err := s.reader.rows(ctx, `SELECT records.lease_owner, count(*), count(CASE WHEN records.job_id = ? THEN 1 END), count(CASE WHEN jobs.domain_id = ? THEN 1 END)`+
+		recordFrom+` WHERE `+active+` GROUP BY records.lease_owner`, job, domain)
+	if err != nil {
+		return build.Standing{}, err
+	}
+	st.Busy = make(map[string]int)
+	_, err = collect(rows, func(row scanner) (owner string, err error) {
+		var all, task, tenant int
+		err = row.Scan(&owner, &all, &task, &tenant)
+		st.Busy[owner], st.TaskActive, st.TenantActive = all, st.TaskActive+task, st.TenantActive+tenant
+		return owner, err
+	})
 	if err != nil {
 		return build.Standing{}, err
 	}

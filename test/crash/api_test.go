@@ -14,33 +14,38 @@ import (
 	"atelier/internal/iam/signature"
 )
 
-// try sends a signed request, with headers of the form "Name: value", and decodes the answer; the error is that of a server that is not
-// there any more, or of a refusal.
-func (s *life) try(method, path string, body, answer any, headers ...string) error {
-	payload, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
+// send sends a request signed with a key, with headers of the form "Name: value"; the error is that of a server that is not there any more.
+func (s *life) send(key signature.Key, method, path string, payload []byte, headers ...string) (status int, answer []byte, err error) {
 	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, bytes.NewReader(payload))
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	signature.Sign(r, payload, s.key, time.Now())
+	signature.Sign(r, payload, key, time.Now())
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
 		r.Header.Set(name, value)
 	}
 	response, err := (&http.Client{Timeout: patience}).Do(r)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
+	answer, err = io.ReadAll(response.Body)
+	return response.StatusCode, answer, err
+}
+
+// try sends a request of the administrator, and decodes the answer; the error may also be a refusal.
+func (s *life) try(method, path string, body, answer any, headers ...string) error {
+	payload, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, data)
+	status, data, err := s.send(s.key, method, path, payload, headers...)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("%s %s: %d: %s", method, path, status, data)
 	}
 	return json.Unmarshal(data, answer)
 }

@@ -67,7 +67,13 @@ type installation struct {
 // install makes an installation with a project.
 func install(t *testing.T, flags ...string) *installation {
 	t.Helper()
-	in := &installation{t: t, dir: filepath.Join(t.TempDir(), "data")}
+	return installIn(t, filepath.Join(t.TempDir(), "data"), flags...)
+}
+
+// installIn makes an installation in a directory.
+func installIn(t *testing.T, dir string, flags ...string) *installation {
+	t.Helper()
+	in := &installation{t: t, dir: dir}
 	in.flags = append([]string{"--data-dir", in.dir}, flags...)
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("correct horse battery staple"), 0o600); err != nil {
@@ -75,16 +81,23 @@ func install(t *testing.T, flags ...string) *installation {
 	}
 	s := in.start("--admin-password-file", password)
 	in.project = strings.TrimSpace(in.admin("project", "create", "web"))
-	for line := range strings.Lines(in.admin("key", "create", "admin")) {
-		switch name, value, _ := strings.Cut(strings.TrimSpace(line), "="); name {
-		case "HUAWEICLOUD_SDK_AK":
-			in.key.Access = value
-		case "HUAWEICLOUD_SDK_SK":
-			in.key.Secret = value
-		}
-	}
+	in.key = in.makeKey("admin")
 	s.stop()
 	return in
+}
+
+// makeKey makes an access key for a user.
+func (in *installation) makeKey(user string) (key signature.Key) {
+	in.t.Helper()
+	for line := range strings.Lines(in.admin("key", "create", user)) {
+		switch name, value, _ := strings.Cut(strings.TrimSpace(line), "="); name {
+		case "HUAWEICLOUD_SDK_AK":
+			key.Access = value
+		case "HUAWEICLOUD_SDK_SK":
+			key.Secret = value
+		}
+	}
+	return key
 }
 
 // admin runs an administration command and returns what it prints.

@@ -24,13 +24,20 @@ import (
 	"atelier/internal/needs"
 )
 
-// cluster is the server of this test program.
-var cluster struct {
-	once sync.Once
-	err  error
-	dir  string
-	stop func()
-	next atomic.Int64
+// Cluster is a server with its data.
+type Cluster struct {
+	bin, dir string
+	options  []string
+	server   *exec.Cmd
+	ended    chan struct{}
+}
+
+// shared is the cluster of this test program.
+var shared struct {
+	once    sync.Once
+	err     error
+	cluster *Cluster
+	next    atomic.Int64
 }
 
 // Main runs the tests of a package that uses [New] and stops the cluster afterwards. Call it from TestMain.
@@ -39,8 +46,8 @@ func Main(m *testing.M) { os.Exit(Run(m)) }
 // Run is Main for a TestMain that has more to do: it returns the exit status.
 func Run(m interface{ Run() int }) int {
 	defer func() {
-		if cluster.stop != nil {
-			cluster.stop()
+		if shared.cluster != nil {
+			shared.cluster.remove()
 		}
 	}()
 	return m.Run()
@@ -50,12 +57,16 @@ func Run(m interface{ Run() int }) int {
 // the test, unless [needs.Required] names initdb: then it fails.
 func New(t testing.TB) string {
 	t.Helper()
-	bin := filepath.Dir(needs.Program(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")) // Debian keeps them off the PATH
-	cluster.once.Do(func() { cluster.err = start(bin) })
-	if cluster.err != nil {
-		t.Fatalf("start PostgreSQL: %v", cluster.err)
+	bin := program(t)
+	shared.once.Do(func() {
+		// It is thrown away, so it need not survive anything.
+		shared.cluster, shared.err = start(bin, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+	})
+	if shared.err != nil {
+		t.Fatalf("start PostgreSQL: %v", shared.err)
 	}
-	name := "test" + strconv.FormatInt(cluster.next.Add(1), 10)
+	address := shared.cluster.address
+	name := "test" + strconv.FormatInt(shared.next.Add(1), 10)
 	db, err := sql.Open("pgx", address("postgres"))
 	if err != nil {
 		t.Fatal(err)
@@ -78,48 +89,93 @@ func New(t testing.TB) string {
 	return address(name)
 }
 
-func address(database string) string {
-	return "postgres:///" + database + "?" + url.Values{"host": {cluster.dir}, "user": {"postgres"}}.Encode()
+func program(t testing.TB) (bin string) {
+	t.Helper()
+	return filepath.Dir(needs.Program(t, "initdb", "/usr/lib/postgresql/*/bin/initdb")) // Debian keeps them off the PATH
+}
+
+// NewCluster returns a server of its own, for a test that kills it. It is skipped or fails as with [New].
+func NewCluster(t testing.TB) *Cluster {
+	t.Helper()
+	// A kill of the server loses nothing that the machine still has, and so it need not be on a disk.
+	c, err := start(program(t), "-c", "fsync=off")
+	if err != nil {
+		t.Fatalf("start PostgreSQL: %v", err)
+	}
+	t.Cleanup(c.remove)
+	return c
+}
+
+// URL returns the address of the database that every server has.
+func (c *Cluster) URL() string { return c.address("postgres") }
+
+// Kill ends the server as a crash would: connections are cut, and transactions that have not been committed are gone.
+func (c *Cluster) Kill() {
+	_ = c.server.Process.Signal(syscall.SIGQUIT)
+	<-c.ended
+}
+
+// Restart starts a server that was killed, and waits until it answers.
+func (c *Cluster) Restart(t testing.TB) {
+	t.Helper()
+	if err := c.run(); err != nil {
+		t.Fatalf("start PostgreSQL again: %v", err)
+	}
+}
+
+func (c *Cluster) remove() {
+	if c.server != nil {
+		c.Kill()
+	}
+	_ = os.RemoveAll(c.dir)
+}
+
+func (c *Cluster) address(database string) string {
+	return "postgres:///" + database + "?" + url.Values{"host": {c.dir}, "user": {"postgres"}}.Encode()
 }
 
 // start makes a cluster that listens on a socket in its own directory only, and waits until it answers.
-func start(bin string) error {
+func start(bin string, options ...string) (*Cluster, error) {
 	// Short on purpose: the path of a socket has about a hundred characters at most.
 	dir, err := os.MkdirTemp("/tmp", "pg")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cluster.dir = dir
+	c := &Cluster{bin: bin, dir: dir, options: options}
 	cred, err := credential(dir)
 	if err != nil {
-		return err
+		return c, err
 	}
-	// The cluster is thrown away, so it need not survive a power cut.
 	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), "-D", dir+"/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = dir, &syscall.SysProcAttr{Credential: cred}
 	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
+		return c, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	log, err := os.Create(dir + "/log")
+	return c, c.run()
+}
+
+func (c *Cluster) run() error {
+	cred, err := credential(c.dir)
 	if err != nil {
 		return err
 	}
-	server := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
-		"-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=400", "-c", "shared_buffers=64MB")
+	log, err := os.OpenFile(c.dir+"/log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	args := append([]string{"-D", c.dir + "/data", "-k", c.dir, "-c", "listen_addresses=", "-c", "max_connections=400", "-c", "shared_buffers=64MB"}, c.options...)
+	server := exec.CommandContext(context.Background(), filepath.Join(c.bin, "postgres"), args...)
 	// The server dies with the test program, also when that is killed.
-	server.Dir, server.SysProcAttr = dir, &syscall.SysProcAttr{Credential: cred, Pdeathsig: syscall.SIGQUIT}
+	server.Dir, server.SysProcAttr = c.dir, &syscall.SysProcAttr{Credential: cred, Pdeathsig: syscall.SIGQUIT}
 	server.Stdout, server.Stderr = log, log
 	started, ended := make(chan error, 1), make(chan struct{})
 	go holdThread(server, started, ended)
 	if err := <-started; err != nil {
 		return err
 	}
-	cluster.stop = func() {
-		_ = server.Process.Signal(syscall.SIGQUIT) // at once; nothing in it is worth keeping
-		<-ended
-		_ = os.RemoveAll(dir)
-	}
-	return waitReady(dir)
+	c.server, c.ended = server, ended
+	return c.awaitReady()
 }
 
 // holdThread starts and waits for the server in one goroutine that nothing else moves off its thread: the kernel sends the
@@ -154,8 +210,8 @@ func credential(dir string) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
 }
 
-func waitReady(dir string) error {
-	db, err := sql.Open("pgx", address("postgres"))
+func (c *Cluster) awaitReady() error {
+	db, err := sql.Open("pgx", c.URL())
 	if err != nil {
 		return err
 	}
@@ -167,7 +223,7 @@ func waitReady(dir string) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(dir + "/log")
+			text, _ := os.ReadFile(c.dir + "/log")
 			return fmt.Errorf("it does not answer: %w\n%s", err, text)
 		}
 		time.Sleep(20 * time.Millisecond) // there is no event to wait for: another program is starting

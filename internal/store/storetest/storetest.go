@@ -17,6 +17,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("favourites", func(t *testing.T) { t.Parallel(); testFavourites(t, open) })
 	t.Run("several jobs are deleted together", func(t *testing.T) { t.Parallel(); testDeleteJobs(t, open) })
 	t.Run("recycle bin", func(t *testing.T) { t.Parallel(); testBin(t, open) })
+	t.Run("old builds", func(t *testing.T) { t.Parallel(); testRetention(t, open) })
 	t.Run("versions", func(t *testing.T) { t.Parallel(); testVersions(t, open) })
 	t.Run("groups", func(t *testing.T) { t.Parallel(); testGroups(t, open) })
 	t.Run("records", func(t *testing.T) { t.Parallel(); testRecords(t, open) })

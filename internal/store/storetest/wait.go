@@ -155,7 +155,7 @@ func testWaits(t *testing.T, open Opener) {
 			}
 		}
 		got, err := s.Standing(t.Context(), record.ID, start)
-		if diff := cmp.Diff(build.Standing{Ahead: 1, TaskActive: 1, TenantActive: 2, Active: 3, Engines: []build.Offer{x86}}, got); err != nil || diff != "" {
+		if diff := cmp.Diff(build.Standing{Ahead: 1, TaskActive: 1, TenantActive: 2, Busy: map[string]int{x86.Owner: 3}, Engines: []build.Offer{x86}}, got); err != nil || diff != "" {
 			t.Errorf("error %v, difference (-want +got):\n%s", err, diff)
 		}
 		_, err = s.Standing(t.Context(), running[0].ID, start)
