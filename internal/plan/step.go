@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,8 +41,8 @@ func (r *reader) steps(steps entry) {
 		return
 	case count == 0:
 		r.report(steps.at, steps.path, "has no steps")
-	case count > build.MaxSteps:
-		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
+	case count > cmp.Or(r.in.Steps, build.MaxSteps):
+		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, cmp.Or(r.in.Steps, build.MaxSteps))
 	}
 	downloads := slices.ContainsFunc(r.plan.Steps, func(s Step) bool { return s.Checkout != nil || s.Manifest != nil })
 	if !downloads && r.in.Source.URL != "" {
