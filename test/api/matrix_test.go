@@ -14,10 +14,10 @@ import (
 
 // Numbers of roles on the wire.
 const (
-	administrators = -1
-	developers     = 4
-	testers        = 6
-	viewers        = 8
+	projectAdministrators = -1
+	developers            = 4
+	testers               = 6
+	viewers               = 8
 )
 
 // row returns the row of a role in the matrix of a task.
@@ -201,7 +201,7 @@ func TestProjectPermission(t *testing.T) {
 		t.Errorf("a tester and viewer has %+v", r)
 	}
 	r = ok(t, s.Client(s.Admin).ShowProjectPermission, &model.ShowProjectPermissionRequest{ProjectId: s.Project}).Result
-	if !*r.ViewPermission || !*r.CreatePermission || !*r.ManagerPermission || !*r.GroupPermission || *r.RoleId != fmt.Sprint(administrators) || *r.RoleName != "project_admin" {
+	if !*r.ViewPermission || !*r.CreatePermission || !*r.ManagerPermission || !*r.GroupPermission || *r.RoleId != fmt.Sprint(projectAdministrators) || *r.RoleName != "project_admin" {
 		t.Errorf("an administrator has %+v", r)
 	}
 }
