@@ -138,6 +138,11 @@ func TestMatrix(t *testing.T) {
 	if got := may(tester) + " " + lists(viewer); got != "++----- other " {
 		t.Errorf("when it does not: %s", got)
 	}
+	ok(t, owner.DeleteTheJob, &model.DeleteTheJobRequest{JobId: job}) // the matrix counts for the recycle bin too
+	if got := inBin(t, s, tester) + "|" + inBin(t, s, viewer) + "|" + inBin(t, s, developer) + "|" + inBin(t, s, s.Developer) + "|" + inBin(t, s, s.Admin); got != "demo copy||demo copy|demo copy|demo copy" {
+		t.Errorf("in the bin they see %s", got)
+	}
+	ok(t, owner.RestoreRecyclingJobs, &model.RestoreRecyclingJobsRequest{Body: ids(job)})
 	s.Restart()
 	if got := may(tester) + " " + lists(viewer); got != "++----- other " {
 		t.Errorf("after a restart: %s", got)
