@@ -56,6 +56,10 @@ type serverFlags struct {
 	MaxTasks         int      `help:"Tasks that a tenant may have." default:"10000"`
 	MaxTemplates     int      `help:"Templates that a tenant may have." default:"5000"`
 	MaxFiles         int      `help:"Files that a tenant may have in file management." default:"20"`
+	MaxFileSize      int      `help:"Size of one of these files, in KiB." default:"100"`
+	MaxSteps         int      `help:"Steps that a task or a build file may have." default:"50"`
+	MaxValue         int      `name:"max-parameter-value" help:"Characters that the value of a parameter may have." default:"8192"`
+	MaxFailures      int      `name:"max-timer-failures" help:"Scheduled builds of a task that may fail one after another before its timer is ignored." default:"10"`
 	Classes          []string `help:"Classes of builds that this server runs, such as 2U8G (default: all)." placeholder:"CLASS"`
 	ModuleAliases    []string `help:"Module ids of steps that this version does not know, as ID=KEYWORD, such as devcloud2018.codeci_action_20099.action=gradle." placeholder:"ID=KEYWORD"`
 	containerFlags   `embed:""`
@@ -94,6 +98,9 @@ const minRetentionBuilds = 10
 // maxLogLimit is a tebibyte.
 const maxLogLimit = 1 << 20
 
+// maxFileSize is 8 MiB: a larger one would not fit into a request.
+const maxFileSize = 8 << 10
+
 // maxCacheSize is a pebibyte.
 const maxCacheSize = 1 << 30
 
@@ -113,6 +120,10 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	check(f.MaxTasks >= 1, "--max-tasks", "must be 1 or more, found %d", f.MaxTasks)
 	check(f.MaxTemplates >= 1, "--max-templates", "must be 1 or more, found %d", f.MaxTemplates)
 	check(f.MaxFiles >= 1, "--max-files", "must be 1 or more, found %d", f.MaxFiles)
+	check(f.MaxFileSize >= 1 && f.MaxFileSize <= maxFileSize, "--max-file-size", "must be 1 to %d KiB, found %d", maxFileSize, f.MaxFileSize)
+	check(f.MaxSteps >= 1, "--max-steps", "must be 1 or more, found %d", f.MaxSteps)
+	check(f.MaxValue >= 1, "--max-parameter-value", "must be 1 or more, found %d", f.MaxValue)
+	check(f.MaxFailures >= 1, "--max-timer-failures", "must be 1 or more, found %d", f.MaxFailures)
 	for _, class := range f.Classes {
 		check(slices.Contains(build.Classes, class), "--classes", "must be some of %s, found %q", strings.Join(build.Classes, ", "), class)
 	}
@@ -152,7 +163,8 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	return server.Config{
 		Listen: f.Listen, DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region, Domain: f.Domain,
 		TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.TLSSelfSigned, FileRepositories: roots, Slots: f.Slots,
-		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
+		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, MaxFileSize: f.MaxFileSize << 10,
+		MaxSteps: f.MaxSteps, MaxValue: f.MaxValue, MaxFailures: f.MaxFailures, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		Retention:    purge.Retention{For: time.Duration(f.RetentionDays) * 24 * time.Hour, Latest: f.RetentionBuilds},

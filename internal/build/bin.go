@@ -22,19 +22,16 @@ type DeletedJob struct {
 
 // BinQuery selects the deleted jobs of a list.
 type BinQuery struct {
-	ProjectIDs []ProjectID // required: nobody lists what they may not see
-	Search     string      // part of a name, case ignored
-	Offset     int         // of the first row
-	Limit      int
+	Viewing Viewing // nobody lists what they may not see
+	Search  string  // part of a name, case ignored
+	Offset  int     // of the first row
+	Limit   int
 }
 
-// DeletedJobs returns a page of the recycle bin, newest first, and the number of all that match. The actor must be allowed to
-// view every project that the query names.
-func (s *Service) DeletedJobs(ctx context.Context, actor Actor, q BinQuery) ([]DeletedJob, int, error) {
-	for _, project := range q.ProjectIDs {
-		if err := s.Check(ctx, actor, JobRef{ProjectID: project}, View); err != nil {
-			return nil, 0, err
-		}
+// DeletedJobs returns a page of the deleted jobs that the actor may view, newest first, and the number of all that match.
+func (s *Service) DeletedJobs(ctx context.Context, actor Actor, q BinQuery) (jobs []DeletedJob, total int, err error) {
+	if q.Viewing, err = s.Access.Viewing(ctx, actor, nil); err != nil {
+		return nil, 0, err
 	}
 	return s.Store.DeletedJobs(ctx, q)
 }
@@ -81,12 +78,12 @@ func (s *Service) checkDeleted(ctx context.Context, actor Actor, ids []JobID) ([
 	return ids, nil
 }
 
-// ClearBin removes all deleted jobs of the projects for good that the actor may delete.
-func (s *Service) ClearBin(ctx context.Context, actor Actor, projects []ProjectID) error {
+// ClearBin removes all deleted jobs for good that the actor may view and delete.
+func (s *Service) ClearBin(ctx context.Context, actor Actor) error {
 	const page = 100
 	defer s.Doomed()
 	for kept := 0; ; {
-		jobs, _, err := s.DeletedJobs(ctx, actor, BinQuery{ProjectIDs: projects, Offset: kept, Limit: page})
+		jobs, _, err := s.DeletedJobs(ctx, actor, BinQuery{Offset: kept, Limit: page})
 		if err != nil {
 			return err
 		}

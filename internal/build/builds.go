@@ -76,7 +76,7 @@ func because(reason string) string {
 
 // draft makes the record of a new build and moves the job's counters on.
 func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, daily string) (Record, error) {
-	resolved, err := resolveParameters(*job, req.Parameters, s.Sealer)
+	resolved, err := resolveParameters(*job, req.Parameters, s.MaxValue, s.Sealer)
 	if err != nil {
 		return Record{}, err
 	}

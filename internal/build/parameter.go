@@ -11,7 +11,7 @@ import (
 	"atelier/internal/logs/mask"
 )
 
-// Limits of parameters, from the vendor's guide, and the least length of a private value.
+// Limits of parameters, from the vendor's guide (an operator can allow longer values, or shorter ones only), and the least length of a private value.
 const (
 	MaxParameterName  = 128
 	MaxParameterValue = 8192
@@ -154,9 +154,9 @@ type resolution struct {
 }
 
 // resolveParameters works out what a build of job runs with when it is started with the given values.
-func resolveParameters(job Job, given []NameValue, sealer Sealer) (resolution, error) {
+func resolveParameters(job Job, given []NameValue, maxValue int, sealer Sealer) (resolution, error) {
 	out := resolution{counters: make(map[string]string, len(job.Counters))}
-	chosen, err := checkGiven(given)
+	chosen, err := checkGiven(given, maxValue)
 	if err != nil {
 		return resolution{}, err
 	}
@@ -200,7 +200,7 @@ func resolveParameters(job Job, given []NameValue, sealer Sealer) (resolution, e
 }
 
 // checkGiven returns the values of a start request by name.
-func checkGiven(given []NameValue) (map[string]string, error) {
+func checkGiven(given []NameValue, maxValue int) (map[string]string, error) {
 	chosen := make(map[string]string, len(given))
 	for i, g := range given {
 		field := "parameter[" + strconv.Itoa(i) + "]"
@@ -210,8 +210,8 @@ func checkGiven(given []NameValue) (map[string]string, error) {
 		if _, twice := chosen[g.Name]; twice {
 			return nil, fault.Field(field+".name", "%s is given twice", quote(g.Name))
 		}
-		if n := utf8.RuneCountInString(g.Value); n > MaxParameterValue {
-			return nil, fault.Field(field+".value", "has %d characters, at most %d are allowed", n, MaxParameterValue)
+		if n := utf8.RuneCountInString(g.Value); n > maxValue {
+			return nil, fault.Field(field+".value", "has %d characters, at most %d are allowed", n, maxValue)
 		}
 		chosen[g.Name] = g.Value
 	}

@@ -158,7 +158,7 @@ func TestResolveParameters(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			j := job
 			j.Counters = tt.counters
-			got, err := resolveParameters(j, tt.given, reverse{})
+			got, err := resolveParameters(j, tt.given, MaxParameterValue, reverse{})
 			if tt.err != "" {
 				if text, _ := fault.Public(err); text != tt.err {
 					t.Fatalf("error = %v, want %s", err, tt.err)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -150,6 +151,8 @@ type Parts struct {
 	Now        func() time.Time // default time.Now
 	MaxTimeout time.Duration    // that a job may ask for; default 24 h
 	MaxJobs    int              // of one tenant; default 10,000
+	MaxSteps   int              // of one job; default [MaxSteps]
+	MaxValue   int              // characters of a parameter's value; default [MaxParameterValue]
 	Limits     Limits           // on builds at a time, as the engine keeps them
 	Doomed     func()           // is called when jobs wait to be removed for good; default nothing
 }
@@ -174,10 +177,11 @@ func NewService(parts Parts) *Service {
 	if parts.MaxJobs == 0 {
 		parts.MaxJobs = 10_000
 	}
+	parts.MaxSteps, parts.MaxValue = cmp.Or(parts.MaxSteps, MaxSteps), cmp.Or(parts.MaxValue, MaxParameterValue)
 	if parts.Doomed == nil {
 		parts.Doomed = func() {}
 	}
-	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout}}
+	return &Service{Parts: parts, rules: rules{sources: parts.Sources, steps: parts.Steps, triggers: parts.Triggers, maxTimeout: parts.MaxTimeout, maxSteps: parts.MaxSteps, maxValue: parts.MaxValue}}
 }
 
 // now returns the present moment with the precision that is stored.

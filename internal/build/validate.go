@@ -13,7 +13,7 @@ import (
 	"atelier/internal/fault"
 )
 
-// Limits of a job, from the vendor's guide.
+// Limits of a job, from the vendor's guide. An operator can allow more or fewer steps.
 const (
 	MaxSteps         = 50
 	MaxJobName       = 115
@@ -66,6 +66,8 @@ type rules struct {
 	steps      Steps
 	triggers   Triggers
 	maxTimeout time.Duration
+	maxSteps   int
+	maxValue   int
 }
 
 // validate checks a configuration that a client sent. It reports every problem, each with the name of its field.
@@ -98,7 +100,7 @@ func (r rules) validate(project ProjectID, c Config) error {
 	if c.GroupID != "" && !hexID.MatchString(c.GroupID) {
 		p.add("group_id", "must be 32 lower-case letters or digits, found %s", quote(c.GroupID))
 	}
-	validateParameters(&p, c.Parameters)
+	r.validateParameters(&p, c.Parameters)
 	r.validateSources(&p, c)
 	r.validateSteps(&p, c.Steps)
 	r.validateTriggers(&p, c.Triggers)
@@ -109,12 +111,12 @@ func (r rules) validate(project ProjectID, c Config) error {
 // CheckSteps reports everything that is wrong with the parameters and the steps of a task, each with the name of its field.
 func (s *Service) CheckSteps(parameters []Parameter, steps []ActionStep) error {
 	var p problems
-	validateParameters(&p, parameters)
+	s.rules.validateParameters(&p, parameters)
 	s.rules.validateSteps(&p, steps)
 	return p.err()
 }
 
-func validateParameters(p *problems, parameters []Parameter) {
+func (r rules) validateParameters(p *problems, parameters []Parameter) {
 	seen := make(map[string]bool)
 	for i, q := range parameters {
 		field := fmt.Sprintf("parameters[%d]", i)
@@ -154,8 +156,8 @@ func validateParameters(p *problems, parameters []Parameter) {
 			continue // checked when it was given
 		}
 		switch n := utf8.RuneCountInString(def.Value); {
-		case n > MaxParameterValue:
-			p.add(field+".params.defaultValue", "has %d characters, at most %d are allowed", n, MaxParameterValue)
+		case n > r.maxValue:
+			p.add(field+".params.defaultValue", "has %d characters, at most %d are allowed", n, r.maxValue)
 		case q.Private() && n > 0 && n < MinPrivateValue:
 			p.add(field+".params.defaultValue", "a private value of %d characters cannot be hidden in a log; use at least %d", n, MinPrivateValue)
 		}
@@ -196,8 +198,8 @@ func (r rules) validateSources(p *problems, c Config) {
 }
 
 func (r rules) validateSteps(p *problems, steps []ActionStep) {
-	if len(steps) > MaxSteps {
-		p.add("steps", "has %d entries, at most %d are allowed", len(steps), MaxSteps)
+	if len(steps) > r.maxSteps {
+		p.add("steps", "has %d entries, at most %d are allowed", len(steps), r.maxSteps)
 		return
 	}
 	for i, s := range steps {

@@ -82,7 +82,7 @@ func TestValidate(t *testing.T) {
 		{"timeout unit", func(c *Config) { c.Timeout.Unit = "day" }, `timeout: unit: must be minute or hour, found "day"`},
 		{"long timeout", func(c *Config) { c.Timeout.Limit = "25" }, "timeout: is 25h0m0s, at most 24h0m0s is allowed"},
 	}
-	r := rules{sources: permissive{}, steps: permissive{}, triggers: permissive{}, maxTimeout: 24 * time.Hour}
+	r := rules{sources: permissive{}, steps: permissive{}, triggers: permissive{}, maxTimeout: 24 * time.Hour, maxSteps: MaxSteps, maxValue: MaxParameterValue}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := good()

@@ -140,11 +140,13 @@ type Parts struct {
 	Sealer    build.Sealer
 	Logs      *logs.Store
 	Log       *slog.Logger
+	Audit     *slog.Logger // gets a line for every report that a build has left; nil for none
 
 	Slots          int            // builds at a time; default twice the number of processors
 	Arch           string         // of the executor, X86 or ARM; default this machine's
 	Classes        []string       // of builds that the executor runs; default all
 	Modules        plan.Modules   // of the operator
+	MaxSteps       int            // of a build file; default [build.MaxSteps]
 	Limits         build.Limits   // on builds at a time, over all engines
 	Timeout        time.Duration  // of a build whose job has none; default 4 h
 	QueueTimeout   time.Duration  // of a build that no executor takes; default 24 h

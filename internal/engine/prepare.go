@@ -130,7 +130,7 @@ func (r *run) input(p *prepared, src build.Source, file *plan.File) plan.Input {
 		Source: plan.Source{
 			URL: src.URL, Branch: p.branch, Tag: p.tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
 		},
-		Classes: build.Classes, Modules: r.Modules,
+		Classes: build.Classes, Modules: r.Modules, Steps: r.MaxSteps,
 	}
 }
 

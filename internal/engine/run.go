@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"atelier/internal/build"
@@ -186,9 +187,22 @@ func (r *run) report(ctx context.Context, p build.Progress) error {
 	p.Steps, p.Reports = r.news, r.tested.news
 	err := r.insist(ctx, func(ctx context.Context) error { return r.Queue.Report(ctx, r.record.ID, r.lease.Fence, p) })
 	if err == nil {
+		r.audit(p.Reports)
 		r.news, r.tested.news = nil, nil
 	}
 	return err
+}
+
+// audit notes that reports were stored. Who started the build has uploaded them.
+func (r *run) audit(reports []build.Report) {
+	if r.Audit == nil {
+		return
+	}
+	for _, rep := range reports {
+		r.Audit.LogAttrs(r.base, slog.LevelInfo, "uploadReport",
+			slog.String("user_id", r.record.UserID), slog.String("user_name", r.record.UserName), slog.String("domain_id", r.record.DomainID),
+			slog.Any("about", map[string][]string{"job_id": {string(r.record.JobID)}, "build_no": {strconv.Itoa(r.record.Number)}, "root_id": {rep.ID}}))
+	}
 }
 
 // insist does something with the database. While that is away it tries again, for as long as ctx lasts. A single try is not cut

@@ -90,7 +90,7 @@ func newFixture(tb testing.TB) *fixture {
 	must(err)
 	f := &fixture{token: token, project: project.ID, Parts: Parts{
 		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db),
-		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now, Most: keystore.MaxFiles},
+		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now, Most: keystore.MaxFiles, Size: keystore.MaxSize},
 		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
 		Templates: &template.Service{Store: db, Checker: builds, Users: users, Repositories: git, Now: time.Now},
 		Notices:   &notice.Service{Store: db, Tasks: builds, Sealer: sealer, Sender: &notice.Sender{Robots: notice.NewRobots(nil), Now: time.Now}, Now: time.Now},

@@ -55,6 +55,9 @@ func (a *API) start(c call, body runBody) (*startedAnswer, error) {
 	if t := body.Trigger; t != "" && t != build.Manual && t != build.Pipeline {
 		return nil, invalid(codeInvalid, "trigger_type", "must be %s or %s, found %q", build.Manual, build.Pipeline, shorten(string(t)))
 	}
+	if err := checkValues("parameter", body.Parameter); err != nil {
+		return nil, err
+	}
 	record, err := a.Builds.Start(c.ctx(), c.actor(), build.StartRequest{
 		JobID: build.JobID(id), Token: token, Trigger: body.Trigger, Parameters: mapped(body.Parameter, nameValueBody.domain), RefKind: build.RefKind(body.SCM.BuildType),
 		Branch: string(body.SCM.Branch), Tag: string(body.SCM.Tag), Commit: string(body.SCM.CommitID),

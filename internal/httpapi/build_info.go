@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"strings"
 	"time"
 
 	"atelier/internal/build"
@@ -54,9 +55,18 @@ func (a *API) presentBuildInfo(c call) func(r build.Record) buildInfoAnswer {
 			Number: r.Number, State: state, JobRunningStatus: runningStatus(r.State), StartTime: orCreation(r).UnixMilli(), BuildTime: ran, CostTime: ran,
 			UserID: r.UserID, Executor: r.UserName, Nickname: r.UserName, DailyBuildNumber: r.DailyNumber, TriggerType: triggerWord(c.r, r.Trigger),
 			BuildType: r.RefKind, CodeBranch: r.Branch, CommitID: text(r.Commit), CommitInfo: commitAnswer{text(r.Commit), isoTime(r.CommitTime)},
-			SCMType: text(r.Repo.Kind), SCMWebURL: text(r.Repo.WebURL),
+			CommitDetailURL: commitPage(r.Repo.WebURL, r.Commit), SCMType: text(r.Repo.Kind), SCMWebURL: text(r.Repo.WebURL),
 		}
 	}
+}
+
+// commitPage is the page of a commit in the vendor's own repositories, where that of the repository says where it is. Nothing is known of others.
+func commitPage(repository, commit string) text {
+	base, own := strings.CutSuffix(repository, "/home")
+	if !own || commit == "" || !strings.Contains(base, "/codehub/") {
+		return ""
+	}
+	return text(base + "/" + commit + "/commitdetail")
 }
 
 // orCreation is when a build started, or was asked for as long as it has not.

@@ -63,8 +63,24 @@ func (b jobBody) complete(keys ...string) error {
 			return invalid(codeInvalid, key, "is missing")
 		}
 	}
+	if err := b.checkTriggers(); err != nil {
+		return err
+	}
 	var project projectID
 	return project.parse("project_id", b.ProjectID)
+}
+
+// checkTriggers reports the first parameter of a trigger that has no value.
+func (b jobBody) checkTriggers() error {
+	if b.Triggers == nil {
+		return nil
+	}
+	for i, t := range *b.Triggers {
+		if err := checkValues("triggers["+number(i)+"].parameters", t.Parameters); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type deletedJobAnswer struct {
@@ -104,7 +120,7 @@ func (a *API) switchJob(c call, in switchJobRequest) (*success, error) {
 type disablingAnswer struct {
 	Disabled int         `json:"disabled"`
 	Time     int64       `json:"forbidden_time"`
-	By       string      `json:"forbiddener"`
+	By       string      `json:"forbiddener"` // name【nickname】, which are the same here
 	JobID    build.JobID `json:"job_id"`
 	JobName  string      `json:"job_name"`
 	Reason   string      `json:"reson"`
@@ -116,7 +132,7 @@ func (a *API) showDisabling(c call, in jobRequest) (*envelope[*disablingAnswer],
 		return wrap[*disablingAnswer](nil), err
 	}
 	d := job.Disabled
-	return wrap(&disablingAnswer{1, d.At.UnixMilli(), d.UserName, job.ID, job.Config.Name, d.Reason}), nil
+	return wrap(&disablingAnswer{1, d.At.UnixMilli(), d.UserName + "【" + d.UserName + "】", job.ID, job.Config.Name, d.Reason}), nil
 }
 
 type jobConfigRequest struct {

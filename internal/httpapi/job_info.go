@@ -63,14 +63,21 @@ type pipelineInfoRequest struct {
 	OnlyUsed flag  `query:"check_param_used"`
 }
 
+// pipelineParameter has two fields more than elsewhere, of which nothing is known.
+type pipelineParameter struct {
+	parameterAnswer
+	Language text `json:"language"`
+	Region   text `json:"region"`
+}
+
 type pipelineInfoAnswer struct {
-	JobName      string            `json:"job_name"`
-	NamePattern  string            `json:"job_name_regex"`
-	NameMessage  string            `json:"job_name_massage"` // the vendor's spelling
-	Parameters   []parameterAnswer `json:"parameters"`
-	Sources      []sourceAnswer    `json:"scms"`
-	SourceCode   string            `json:"source_code"`
-	BuildProject string            `json:"build_project_id"`
+	JobName      string              `json:"job_name"`
+	NamePattern  string              `json:"job_name_regex"`
+	NameMessage  string              `json:"job_name_massage"` // the vendor's spelling
+	Parameters   []pipelineParameter `json:"parameters"`
+	Sources      []sourceAnswer      `json:"scms"`
+	SourceCode   string              `json:"source_code"`
+	BuildProject string              `json:"build_project_id"`
 }
 
 func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (*envelope[pipelineInfoAnswer], error) {
@@ -92,7 +99,8 @@ func (a *API) showPipelineInfo(c call, in pipelineInfoRequest) (*envelope[pipeli
 		}
 	}
 	return wrap(pipelineInfoAnswer{
-		JobName: config.Name, NamePattern: build.JobNamePattern, Parameters: config.Parameters, Sources: config.Sources, SourceCode: "codeci", BuildProject: string(job.BuildProjectID),
+		JobName: config.Name, NamePattern: build.JobNamePattern,
+		Parameters: list(config.Parameters, func(p parameterAnswer) pipelineParameter { return pipelineParameter{parameterAnswer: p} }), Sources: config.Sources, SourceCode: "codeci", BuildProject: string(job.BuildProjectID),
 		NameMessage: fmt.Sprintf("The name has 1 to %d letters, digits, hyphens or underscores.", build.MaxJobName),
 	}), nil
 }

@@ -93,6 +93,7 @@ func (a *API) presentJob(c call) func(build.JobSummary) jobListAnswer {
 			answer.LastBuildUser, answer.LastBuildUserID, answer.TriggerType = text(last.UserName), text(last.UserID), text(triggerWord(c.r, last.Trigger))
 			answer.BuildTime, answer.BuildNumber, answer.TaskID = build.Millis(last.RunTime(a.Now())), text(number(last.Number)), text("#"+last.DailyNumber)
 			answer.BuildType, answer.CodeBranch, answer.Tag, answer.CommitID = text(last.RefKind), text(last.Branch), text(last.Tag), text(last.Commit)
+			answer.CommitDetailURL = commitPage(last.Repo.WebURL, last.Commit)
 		}
 		return answer
 	}

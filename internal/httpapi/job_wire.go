@@ -94,8 +94,18 @@ type triggerBody struct {
 }
 
 type nameValueBody struct {
-	Name  string    `json:"name" doc:"required"`
-	Value looseText `json:"value" doc:"required"`
+	Name  string     `json:"name" doc:"required"`
+	Value *looseText `json:"value" doc:"required"`
+}
+
+// checkValues reports the first of some named values that has a name only. field is where they stand in the body.
+func checkValues(field string, all []nameValueBody) error {
+	for i, v := range all {
+		if v.Value == nil {
+			return invalid(codeInvalid, field+"["+number(i)+"].value", "is missing")
+		}
+	}
+	return nil
 }
 
 type timeoutBody struct {
@@ -180,8 +190,9 @@ func (t triggerBody) domain() build.TriggerConfig {
 	return build.TriggerConfig{Name: t.Name, Parameters: mapped(t.Parameters, nameValueBody.domain)}
 }
 
+// domain is for values that [checkValues] has seen.
 func (v nameValueBody) domain() build.NameValue {
-	return build.NameValue{Name: v.Name, Value: string(v.Value)}
+	return build.NameValue{Name: v.Name, Value: string(*v.Value)}
 }
 
 // The configuration of a task as clients read it back.

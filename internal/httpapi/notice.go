@@ -70,7 +70,7 @@ func (a *API) updateNotice(c call, in updateNoticeRequest) (*envelope[string], e
 
 type disableNoticeRequest struct {
 	JobID      jobID `path:"job_id"`
-	NoticeType word  `query:"notice_type" required:"true"`
+	NoticeType word  `query:"notice_type" required:"true" doc:"MESSAGE|MAIL|WECOM|DING_TALK|FEISHU"`
 }
 
 func (a *API) disableNotice(c call, in disableNoticeRequest) (*envelope[string], error) {

@@ -82,7 +82,7 @@ func (a *API) handler(o operation) http.Handler {
 		}
 		c := call{w: w, r: r}
 		answer, err := a.answer(o, &c)
-		a.audit(r, o, c.body, c.caller, w.Header().Get(requestIDHeader), err)
+		a.audit(r, o, c.body, answer, c.caller, w.Header().Get(requestIDHeader), err)
 		if err == nil {
 			err = a.write(w, r, answer)
 		}

@@ -19,6 +19,9 @@ func DecodeTask(data []byte) (build.Config, error) {
 		task = new(jobBody)
 		err = decodeBody(data, task)
 	}
+	if err == nil {
+		err = task.checkTriggers()
+	}
 	if e, ok := errors.AsType[*apiError](err); ok {
 		return build.Config{}, fault.New(fault.Invalid, "%s", e.Message)
 	}

@@ -16,8 +16,8 @@ import (
 
 // Limits of files, as the vendor's guide has them.
 const (
-	MaxFiles = 20 // of a tenant, where nobody says otherwise
-	MaxSize  = 100 << 10
+	MaxFiles = 20        // of a tenant, where nobody says otherwise
+	MaxSize  = 100 << 10 // bytes of one, where nobody says otherwise
 
 	maxName        = 500
 	maxDescription = 1000

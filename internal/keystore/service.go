@@ -51,6 +51,7 @@ type Service struct {
 	Sealer build.Sealer
 	Now    func() time.Time
 	Most   int // files of a tenant
+	Size   int // bytes of a file
 }
 
 func noSuchFile(id string) error { return fault.New(fault.NotFound, "file %s does not exist", id) }
@@ -63,8 +64,8 @@ func (s *Service) Add(ctx context.Context, actor build.Actor, name, description 
 	if err := checkDescription(description); err != nil {
 		return File{}, err
 	}
-	if len(content) == 0 || len(content) > MaxSize {
-		return File{}, fault.Field("file", "must have 1 to %d bytes, found %d", MaxSize, len(content))
+	if len(content) == 0 || len(content) > s.Size {
+		return File{}, fault.Field("file", "must have 1 to %d bytes, found %d", s.Size, len(content))
 	}
 	sealed, err := s.Sealer.Seal(string(content))
 	if err != nil {

@@ -151,8 +151,9 @@ type Notice struct {
 
 	JobName   string
 	ProjectID build.ProjectID
-	CreatorID string // of the task
-	UserID    string // who started the build, or changed the task
+	CreatorID string   // of the task
+	Followers []string // users who have marked the task as a favourite
+	UserID    string   // who started the build, or changed the task
 	UserName  string
 	Record    *build.Record // of an event about a build
 }

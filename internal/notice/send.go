@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 )
 
 // maxTries is how often a notice is tried.
@@ -22,10 +23,12 @@ const (
 	pollTime  = 5 * time.Second     // for notices of other servers
 )
 
-// People knows how users are reached.
+// People knows how users are reached, and what they may see.
 type People interface {
 	// Mailbox returns the e-mail address of a user; empty when it has none, or is gone.
 	Mailbox(ctx context.Context, userID string) (string, error)
+	// Check returns nil when a user holds a right on a task, and a fault.NotFound or fault.Forbidden error when it does not.
+	Check(ctx context.Context, actor build.Actor, ref build.JobRef, right build.Right) error
 }
 
 // Sender sends what is to be told, one after another.
@@ -123,7 +126,11 @@ func (s *Sender) send(ctx context.Context, n Notice) error {
 	switch n.Channel {
 	case Message:
 		m := UserMessage{ID: n.ID, JobID: n.JobID, Event: n.Event, Title: title, Text: text, At: n.At}
-		return s.Store.AddMessage(ctx, m, unique(n.CreatorID, n.UserID))
+		to, err := s.audience(ctx, n)
+		if err != nil {
+			return err
+		}
+		return s.Store.AddMessage(ctx, m, to)
 	case Mail:
 		to, err := s.mailboxes(ctx, n, config)
 		if err != nil || len(to) == 0 {
@@ -153,13 +160,17 @@ func (s *Sender) config(ctx context.Context, n Notice) (Config, error) {
 	return parseConfig(n.Channel, text)
 }
 
-// mailboxes are those that the settings name for the event; without any, those of who made the task and who started the build.
+// mailboxes are those that the settings name for the event; without any, those of the audience.
 func (s *Sender) mailboxes(ctx context.Context, n Notice, config Config) ([]string, error) {
 	if to := config.Receivers[n.Event]; len(to) > 0 {
 		return to, nil
 	}
+	people, err := s.audience(ctx, n)
+	if err != nil {
+		return nil, err
+	}
 	var to []string
-	for _, id := range unique(n.CreatorID, n.UserID) {
+	for _, id := range people {
 		address, err := s.People.Mailbox(ctx, id)
 		if err != nil {
 			return nil, err
@@ -171,6 +182,23 @@ func (s *Sender) mailboxes(ctx context.Context, n Notice, config Config) ([]stri
 	return to, nil
 }
 
-func unique(a, b string) []string {
-	return slices.DeleteFunc(slices.Compact([]string{a, b}), func(id string) bool { return id == "" })
+// audience are who made the task, who started the build or changed the task, and who has marked it as a favourite: those of them that may still
+// see it.
+func (s *Sender) audience(ctx context.Context, n Notice) (to []string, err error) {
+	ref := build.JobRef{ID: n.JobID, ProjectID: n.ProjectID, CreatorID: n.CreatorID}
+	for _, id := range append([]string{n.CreatorID, n.UserID}, n.Followers...) {
+		if id == "" || slices.Contains(to, id) {
+			continue
+		}
+		err := s.People.Check(ctx, build.Actor{UserID: id}, ref, build.View)
+		switch fault.KindOf(err) {
+		case fault.NotFound, fault.Forbidden:
+		default:
+			if err != nil {
+				return nil, err
+			}
+			to = append(to, id)
+		}
+	}
+	return to, nil
 }

@@ -15,6 +15,7 @@ type Input struct {
 	Source  Source       // the job's repository, as far as it has one
 	Classes []string     // of executors, upper case
 	Modules Modules      // of the operator
+	Steps   int          // the most that a build file may have; 0 for [build.MaxSteps]
 	Flow    *FlowContext // of a build that is part of a flow; nil for one that stands alone
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -36,8 +37,8 @@ func (r *reader) steps(steps entry) {
 		}
 	}
 	switch {
-	case count > build.MaxSteps:
-		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, build.MaxSteps)
+	case count > cmp.Or(r.in.Steps, build.MaxSteps):
+		r.report(steps.at, steps.path, "has %d steps, at most %d are allowed", count, cmp.Or(r.in.Steps, build.MaxSteps))
 	case count == 0 && len(r.problems) == before:
 		r.report(steps.at, steps.path, "has no steps")
 	}

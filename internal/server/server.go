@@ -67,6 +67,10 @@ type Config struct {
 	MaxTasks         int                      // of a tenant; 0 for 10,000
 	MaxTemplates     int                      // of a tenant; 0 for 5000
 	MaxFiles         int                      // of a tenant, in file management; 0 for 20
+	MaxFileSize      int                      // of one of these, in bytes; 0 for 100 KiB
+	MaxSteps         int                      // of a task or a build file; 0 for 50
+	MaxValue         int                      // characters of a parameter's value; 0 for 8192
+	MaxFailures      int                      // scheduled builds that may fail one after another; 0 for 10
 	Classes          []string                 // of builds that this server runs; all when empty
 	Limits           build.Limits             // on builds at a time, over all servers
 	Containers       *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
@@ -173,7 +177,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now, Most: cmp.Or(c.MaxFiles, keystore.MaxFiles)}
+	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now, Most: cmp.Or(c.MaxFiles, keystore.MaxFiles), Size: cmp.Or(c.MaxFileSize, keystore.MaxSize)}
 	images, err := s.openImages(ctx, c)
 	if err != nil {
 		return nil, err
@@ -187,14 +191,18 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if bus := s.store.Bus(c.Log); bus != nil {
 		peers = bus
 	}
+	if s.audit, err = os.OpenFile(filepath.Join(c.DataDir, "audit.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	audit := slog.New(slog.NewJSONHandler(s.audit, nil))
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log,
-		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log, Audit: audit,
+		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, MaxSteps: c.MaxSteps, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
 	})
 	s.purger = purge.New(s.store, s.logs, c.Retention, c.Log)
 	builds := build.NewService(build.Parts{
 		Store: s.store, Access: s.iam, Sources: policy, Steps: plan.Steps{Modules: c.Modules}, Triggers: trigger.Schedules{Zone: c.Zone}, Sealer: parts.Sealer, Engine: s.engine,
-		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, Limits: c.Limits, Now: s.store.Now, Doomed: s.purger.Wake,
+		Region: c.Region, Zone: c.Zone, MaxTimeout: c.MaxBuildTimeout, MaxJobs: c.MaxTasks, MaxSteps: c.MaxSteps, MaxValue: c.MaxValue, Limits: c.Limits, Now: s.store.Now, Doomed: s.purger.Wake,
 	})
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now, Most: cmp.Or(c.MaxTemplates, template.Max)}
 	s.notices = &notice.Sender{
@@ -203,9 +211,6 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: s.store.Now}
 	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: s.store.Now})
-	if s.audit, err = os.OpenFile(filepath.Join(c.DataDir, "audit.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-		return nil, fmt.Errorf("open the audit log: %w", err)
-	}
 	var access *slog.Logger
 	if c.AccessLog {
 		access = c.Log
@@ -213,11 +218,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.PollRepositories > 0 {
 		s.poller = &hook.Poller{Store: s.store, Hooks: s.hooks, Sources: open, Interval: c.PollRepositories}
 	}
-	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: open, Zone: c.Zone, Log: c.Log}
+	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: open, Zone: c.Zone, Log: c.Log, MaxFailures: cmp.Or(c.MaxFailures, trigger.MaxFailures)}
 	s.http = &http.Server{
 		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: s.store.Now, Region: c.Region,
-			Access: access, Audit: slog.New(slog.NewJSONHandler(s.audit, nil)), Rate: c.Rate, MissingIs422: c.MissingIs422,
+			Access: access, Audit: audit, Rate: c.Rate, MissingIs422: c.MissingIs422,
 			Images: catalogue(c), Modules: c.Modules, Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 		})),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
@@ -29,11 +30,8 @@ func (s *Store) DeletedJob(ctx context.Context, id build.JobID) (build.DeletedJo
 
 // DeletedJobs implements [build.Store].
 func (s *Store) DeletedJobs(ctx context.Context, q build.BinQuery) ([]build.DeletedJob, int, error) {
-	if len(q.ProjectIDs) == 0 {
-		return nil, 0, nil
-	}
-	from := ` FROM jobs WHERE ` + inBin + ` AND project_id IN (` + placeholders(len(q.ProjectIDs)) + `)`
-	args := anys(q.ProjectIDs)
+	seen, args := viewable(q.Viewing)
+	from := ` FROM jobs WHERE ` + inBin + ` AND ` + strings.Join(seen, " AND ")
 	if q.Search != "" {
 		from, args = from+` AND lower(name) LIKE ? ESCAPE '\'`, append(args, containing(q.Search))
 	}

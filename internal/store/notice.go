@@ -100,8 +100,15 @@ func (s *Store) ClaimNotice(ctx context.Context, now, until time.Time) (n notice
 		ok, n.At = true, moment(at)
 		return t.row(ctx, `SELECT name, project_id, creator_id FROM jobs WHERE id = ?`, string(n.JobID)).Scan(&n.JobName, &n.ProjectID, &n.CreatorID)
 	})
-	if err != nil || !ok || record == "" {
+	if err != nil || !ok {
 		return n, ok, err
+	}
+	rows, err := s.reader.rows(ctx, `SELECT user_id FROM favourites WHERE job_id = ? ORDER BY user_id`, string(n.JobID))
+	if err != nil {
+		return n, true, err
+	}
+	if n.Followers, err = collect(rows, func(row scanner) (id string, err error) { return id, row.Scan(&id) }); err != nil || record == "" {
+		return n, true, err
 	}
 	// The build may be read also after its job was deleted.
 	r, _, err := scanRecord(s.reader.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`, string(record)))

@@ -41,11 +41,14 @@ type Runner struct {
 	Sources Sources
 	Zone    *time.Location // of timers that name none
 	Log     *slog.Logger
+
+	MaxFailures int // scheduled builds that may fail one after another before the timer is ignored
 }
 
+// MaxFailures is how many that are where nobody says otherwise.
+const MaxFailures = 10
+
 const (
-	// maxFailures is how many scheduled builds may fail one after another before the timer is ignored.
-	maxFailures = 10
 	// maxLate is how old a time may be that still counts. What was missed for longer is not made up.
 	maxLate = 5 * time.Minute
 	// patience is how long a task has to be looked at. A repository that is away must not keep the others waiting for ever.
@@ -149,8 +152,8 @@ func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute ti
 // givenUp reports whether the timer is ignored: too many scheduled builds of the task, as it is configured now, have failed one
 // after another, and no build has succeeded since.
 func (r *Runner) givenUp(ctx context.Context, job build.Job) (bool, error) {
-	timed, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Triggers: []build.Trigger{build.Timed}, Limit: maxFailures})
-	if err != nil || len(timed) < maxFailures {
+	timed, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Triggers: []build.Trigger{build.Timed}, Limit: r.MaxFailures})
+	if err != nil || len(timed) < r.MaxFailures {
 		return false, err
 	}
 	if slices.ContainsFunc(timed, func(b build.Record) bool { return !failed(b) || b.JobVersion != job.Version }) {
@@ -160,7 +163,7 @@ func (r *Runner) givenUp(ctx context.Context, job build.Job) (bool, error) {
 	if err != nil || len(latest) > 0 && latest[0].State == build.Succeeded {
 		return false, err
 	}
-	r.Log.Warn("the timer of a task is ignored: its scheduled builds fail; change the task, or build it with success", "job", job.ID, "failures", maxFailures)
+	r.Log.Warn("the timer of a task is ignored: its scheduled builds fail; change the task, or build it with success", "job", job.ID, "failures", r.MaxFailures)
 	return true, nil
 }
 

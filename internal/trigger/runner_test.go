@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 	})
 	log := slog.New(slog.NewTextHandler(&w.log, nil)) // one, which lets only one write at a time
 	for i := range w.runners {
-		w.runners[i] = &trigger.Runner{Tasks: db, Builds: w.service, Sources: w.heads, Zone: time.UTC, Log: log}
+		w.runners[i] = &trigger.Runner{Tasks: db, Builds: w.service, Sources: w.heads, Zone: time.UTC, Log: log, MaxFailures: trigger.MaxFailures}
 	}
 	return w
 }

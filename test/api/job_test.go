@@ -189,7 +189,7 @@ func testSwitch(t *testing.T, c *codeartsbuild.CodeArtsBuildClient, g generation
 		t.Errorf("the new task is disabled: %v", state())
 	}
 	g.disable(t, id)
-	if d := state(); d == nil || *d.Disabled != 1 || *d.JobId != id || *d.Forbiddener != user || *d.Reson != "" {
+	if d := state(); d == nil || *d.Disabled != 1 || *d.JobId != id || *d.Forbiddener != user+"【"+user+"】" || *d.Reson != "" {
 		t.Errorf("disabled: %v", d)
 	}
 	refused(t, c.RunJob, &model.RunJobRequest{Body: &model.RunJobRequestBody{JobId: id}}, 400, "CB.00039002", "the task is disabled; enable it first")

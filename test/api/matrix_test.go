@@ -14,10 +14,10 @@ import (
 
 // Numbers of roles on the wire.
 const (
-	administrators = -1
-	developers     = 4
-	testers        = 6
-	viewers        = 8
+	projectAdministrators = -1
+	developers            = 4
+	testers               = 6
+	viewers               = 8
 )
 
 // row returns the row of a role in the matrix of a task.
@@ -138,6 +138,11 @@ func TestMatrix(t *testing.T) {
 	if got := may(tester) + " " + lists(viewer); got != "++----- other " {
 		t.Errorf("when it does not: %s", got)
 	}
+	ok(t, owner.DeleteTheJob, &model.DeleteTheJobRequest{JobId: job}) // the matrix counts for the recycle bin too
+	if got := inBin(t, s, tester) + "|" + inBin(t, s, viewer) + "|" + inBin(t, s, developer) + "|" + inBin(t, s, s.Developer) + "|" + inBin(t, s, s.Admin); got != "demo copy||demo copy|demo copy|demo copy" {
+		t.Errorf("in the bin they see %s", got)
+	}
+	ok(t, owner.RestoreRecyclingJobs, &model.RestoreRecyclingJobsRequest{Body: ids(job)})
 	s.Restart()
 	if got := may(tester) + " " + lists(viewer); got != "++----- other " {
 		t.Errorf("after a restart: %s", got)
@@ -201,7 +206,7 @@ func TestProjectPermission(t *testing.T) {
 		t.Errorf("a tester and viewer has %+v", r)
 	}
 	r = ok(t, s.Client(s.Admin).ShowProjectPermission, &model.ShowProjectPermissionRequest{ProjectId: s.Project}).Result
-	if !*r.ViewPermission || !*r.CreatePermission || !*r.ManagerPermission || !*r.GroupPermission || *r.RoleId != fmt.Sprint(administrators) || *r.RoleName != "project_admin" {
+	if !*r.ViewPermission || !*r.CreatePermission || !*r.ManagerPermission || !*r.GroupPermission || *r.RoleId != fmt.Sprint(projectAdministrators) || *r.RoleName != "project_admin" {
 		t.Errorf("an administrator has %+v", r)
 	}
 }

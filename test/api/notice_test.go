@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
+	"atelier/internal/iam"
 	"atelier/internal/notice"
 	"atelier/internal/server"
 	"atelier/internal/server/servertest"
@@ -202,6 +203,45 @@ func TestNotices(t *testing.T) {
 	testSealed(t, s, "dont-show-this")
 	if n := len(box.mail) + len(ding.got) + len(feishu.got) + len(wecom.got); n > 0 {
 		t.Errorf("%d notices more than there ought to be", n)
+	}
+}
+
+// TestFollowers has those told who have marked a task as a favourite, as long as they may see it.
+func TestFollowers(t *testing.T) {
+	t.Parallel()
+	box, mail := mailServer(t)
+	s := startNotifying(t, mail)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "demo", "true"))
+	viewer, gone := s.NewUser("viewer"), s.NewUser("gone")
+	for user, address := range map[servertest.User]string{viewer: "viewer@example.org", gone: "gone@example.org"} {
+		s.Grant(s.Project, user, iam.Viewer)
+		ok(t, s.Client(user).AddFavouriteTask, &model.AddFavouriteTaskRequest{JobId: job})
+		if err := s.IAM().SetEmail(t.Context(), user.ID, address); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.IAM().RevokeRole(t.Context(), s.Project, gone.ID, iam.Viewer); err != nil {
+		t.Fatal(err)
+	}
+	notify(t, s, job, "MESSAGE", "", "forbiddenJob")
+	notify(t, s, job, "MAIL", "", "forbiddenJob")
+	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
+	if letter := receive(t, box.mail, "the mail"); !strings.HasPrefix(letter, "to viewer@example.org\n") {
+		t.Errorf("the mail is\n%s", letter)
+	}
+	messages := func(user servertest.User) string { return s.Call(user, "GET", "/v1/messages", "").Body }
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); !strings.Contains(messages(viewer), `"total":1`); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("a follower reads %s", messages(viewer))
+		}
+	}
+	if got := messages(s.Developer) + messages(gone); !strings.Contains(got, `"total":1`) || !strings.Contains(got, `"total":0`) {
+		t.Errorf("who made the task, and who may not see it any more, read %s", got)
 	}
 }
 

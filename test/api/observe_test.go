@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,16 @@ func TestAuditLog(t *testing.T) {
 	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
 	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: false}})
 	file := uploadFile(t, s, s.Developer, "a.pem", "dont-show-this")
+	ok(t, c.UpdateKeystore, &model.UpdateKeystoreRequest{Id: file, Body: &model.UpdateKeystoreRequestBody{Id: file, KeystoreName: "b.pem", Description: "dont-show-this"}})
+	template := *ok(t, c.CreateTemplate, &model.CreateTemplateRequest{Body: &model.CreateTemplatesRequestBody{Name: "dont-show-this", Template: &model.CreateTemplate{Steps: []model.CreateTemplateSteps{{ModuleId: "sh", Name: new("Run"), Properties: map[string]any{"command": "true"}}}}}}).Result.Uuid
+	ok(t, c.DeleteTemplate, &model.DeleteTemplateRequest{Uuid: template})
+	tests := shell(s, "tests", `echo '<testsuite name="s" tests="1" time="0.1"><testcase name="c" time="0.1"/></testsuite>' > TEST-s.xml`)
+	collect(&tests.Steps[0], "file", "TEST-*.xml")
+	tested := create(t, c, tests)
+	run(t, c, &model.RunJobRequestBody{JobId: tested})
+	await(t, c, tested, 1)
+	s.Call(s.Developer, "POST", "/v1/record/brief?limit=1", `["00000000-0000-4000-8000-000000000000"]`) // which changes nothing
+	s.Call(s.Developer, "DELETE", "/v1/job/batch-delete", `{"job_ids": ["dont-show-this?"]}`)
 	viewer := s.NewUser("viewer")
 	s.Grant(s.Project, viewer, iam.Viewer)
 	s.Call(viewer, "DELETE", "/v1/job/"+job+"/delete", "")
@@ -55,17 +66,27 @@ func TestAuditLog(t *testing.T) {
 		}
 		e := decoded[struct {
 			Msg, Operation, Path string
+			About                map[string][]string
 			UserName             string `json:"user_name"`
 			Status               int
 			RequestID            string `json:"request_id"`
 			Source               string
 		}](t, lines.Text())
+		if e.Msg == "uploadReport" {
+			e.Status, e.RequestID, e.Source = 200, strings.Repeat("0", 32), "127.0.0.1:" // a build did it, and no request
+		}
 		if len(e.RequestID) != 32 || !strings.HasPrefix(e.Source, "127.0.0.1:") {
 			t.Errorf("%s", lines.Text())
 		}
-		got = append(got, fmt.Sprint(e.Msg, " ", e.UserName, " ", e.Status))
+		what := slices.Concat(e.About["job_id"], e.About["build_no"], e.About["actual_build_number"], e.About["keystore_id"], e.About["id"], e.About["uuid"])
+		got = append(got, fmt.Sprint(e.Msg, " ", e.UserName, " ", e.Status, " ", what))
 	}
-	want := []string{"createJob dev 200", "buildJob dev 200", "disableJob dev 200", "enableJob dev 200", "uploadKeystore dev 200", "deleteJob viewer 403", "deleteKeystore dev 200"}
+	want := []string{
+		"createJob dev 200 [" + job + "]", "buildJob dev 200 [" + job + " 1]", "disableJob dev 200 [" + job + "]", "enableJob dev 200 [" + job + "]",
+		"uploadKeystore dev 200 [" + file + "]", "updateKeystore dev 200 [" + file + "]", "createCustomTemplate dev 200 [" + template + "]", "deleteCustomTemplate dev 200 [" + template + "]",
+		"createJob dev 200 [" + tested + "]", "buildJob dev 200 [" + tested + " 1]", "uploadReport dev 200 [" + tested + " 1]",
+		"deleteJob dev 400 []", "deleteJob viewer 403 [" + job + "]", "deleteKeystore dev 200 [" + file + "]",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the audit log (-want +got):\n%s", diff)
 	}

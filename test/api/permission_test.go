@@ -84,6 +84,8 @@ var accesses = map[string]access{
 	"ListGroupTree": {verb: "view"}, "MoveGroup": {verb: "edit", body: `{"jobs":[{"job_id":"JOB"}]}`},
 	"AddFavouriteTask": {verb: "view"}, "RemoverFavouriteTask": {verb: "view"},
 
+	"SetHookSecret": {verb: "assign permissions on"}, "ListDeliveries": {verb: "edit"}, "ShowDelivery": {verb: "edit"}, "ReplayDelivery": {verb: "edit"},
+
 	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
 	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},
 	"ShowJobRolePermission":        {verb: "view", query: "?job_id=JOB"},
@@ -92,21 +94,151 @@ var accesses = map[string]access{
 	"ApplyProjectPermission":       {verb: "assign permissions on", body: `{"project_id":"PROJECT","job_id":"JOB","project_switch":true}`},
 }
 
-// ofTenant are the operations that are about no project. Each has a test of its own that asks who may call it.
-var ofTenant = []string{
-	"ListJob", // below
-	"ShowSummaryBuildJobInfo", "ShowRelatedProject", "ListRelatedProjectInfo", "ShowDomainStatus", "ShowDomainsStatuses", "ShowUserChargeType", "ShowPackageSpecCountDown",
-	"CheckJobCountIsTopLimit", "CheckJobInternal", "ShowImageTemplateList", "ShowDockerfileTemplate", // TestTenant
-	"ListBriefRecord",                                                                  // TestBriefRecords
-	"ShowLastHistory",                                                                  // TestLastHistory
-	"ReceiveHook", "SetHookSecret", "ListDeliveries", "ShowDelivery", "ReplayDelivery", // TestBadPushes
-	"ListMessages", "ReadMessage", // TestNotices
-	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
-	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
-	"CreateTemplates", "CreateTemplate", "DeleteTemplates", "DeleteTemplate", "ListTemplates", "ListCustomTemplate", "ShowTemplate", "ListOfficialTemplate",
-	"ListRecommendOfficialTemplate", "AddFavouriteCustomTemplate", "RemoverFavouriteCustomTemplate", "AddFavouriteOfficialTemplate", "RemoverFavouriteOfficialTemplate", // TestTemplates
-	"ListRecyclingJob", "RestoreRecyclingJobs", "DeleteRecyclingJobs", "ClearRecyclingJobs", "SetKeepTime", // TestRecycleBin
-	"ShowJobSystemParameters", "ShowDefaultBuildParameters", "ShowBuildParamsList", // TestParameters
+// Who may call an operation that is about no project, or about what several have.
+const (
+	everybody      = "everybody" // in the tenant, also members of no project
+	administrators = "administrators of the tenant"
+	owners         = "who made it"
+	viewing        = "who may view a project"
+	provers        = "who has a secret"
+)
+
+// tenantAccess is what such an operation needs, with the rest of a request to it. FILE, GRANT, TEMPLATE, DELETED and the like in it stand for ids.
+type tenantAccess struct {
+	who, query, body string
+}
+
+// ofTenant says it of each of them.
+var ofTenant = map[string]tenantAccess{
+	"ListJob":                  {who: everybody},
+	"ListBriefRecord":          {who: everybody, query: "?limit=10", body: `["BUILD_PROJECT"]`}, // nobody gets what they may not see: TestBriefRecords
+	"ShowSummaryBuildJobInfo":  {who: everybody},
+	"ShowRelatedProject":       {who: everybody},
+	"ListRelatedProjectInfo":   {who: everybody},
+	"ShowDomainStatus":         {who: everybody},
+	"ShowDomainsStatuses":      {who: everybody, body: `{"domain_ids":"DOMAIN"}`},
+	"ShowUserChargeType":       {who: everybody},
+	"ShowPackageSpecCountDown": {who: everybody, body: `{"service_type":"a","resource_id":"b","reminder_day":"7"}`},
+	"CheckJobCountIsTopLimit":  {who: everybody},
+	"CheckJobInternal":         {who: everybody},
+	"ShowImageTemplateList":    {who: everybody},
+	"ShowDockerfileTemplate":   {who: everybody, query: "?image_id=IMAGE"},
+
+	"ShowLastHistory": {who: viewing, query: "?repository_name=app"},
+	"ReceiveHook":     {who: provers}, // TestBadPushes
+
+	"ListMessages": {who: everybody},
+	"ReadMessage":  {who: owners},
+
+	"UploadKeystore":           {who: everybody}, // a form: TestKeystore
+	"UpdateKeystore":           {who: owners, body: `{"keystore_name":"a.pem","description":"","share":1}`},
+	"DeleteKeystore":           {who: owners},
+	"DownloadKeystore":         {who: owners, query: "?file_name=a.pem&domain_id=DOMAIN"},
+	"DownloadKeystoreByName":   {who: owners, query: "?name=a.pem&id=FILE&domain_id=DOMAIN"},
+	"ListKeystore":             {who: everybody},
+	"ListKeystoreSearch":       {who: everybody},
+	"ShowKeystorePermission":   {who: everybody, query: "?page=1&page_size=10"},
+	"AddKeystorePermission":    {who: owners, body: `{"keystore_id":"FILE","user_id":"USER","user_name":"x","usage":true,"modify":false,"delete":false,"setting":false,"can_absent":true}`},
+	"UpdateKeystorePermission": {who: owners, body: `{"id":"GRANT","keystore_id":"FILE","user_name":"x","usage":true,"modify":true,"delete":false}`},
+	"DeleteKeystorePermission": {who: owners},
+
+	"CreateTemplates":                  {who: everybody, body: `{"name":"UNIQUE","template":{"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}]}}`},
+	"CreateTemplate":                   {who: everybody, body: `{"name":"UNIQUE","template":{"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}]}}`},
+	"DeleteTemplates":                  {who: owners},
+	"DeleteTemplate":                   {who: owners},
+	"ListTemplates":                    {who: everybody},
+	"ListCustomTemplate":               {who: everybody},
+	"ShowTemplate":                     {who: everybody},
+	"ListOfficialTemplate":             {who: everybody},
+	"ListRecommendOfficialTemplate":    {who: "who may create tasks", body: `{"git_url":"REPO","branch":"main"}`},
+	"AddFavouriteCustomTemplate":       {who: everybody},
+	"RemoverFavouriteCustomTemplate":   {who: everybody},
+	"AddFavouriteOfficialTemplate":     {who: everybody},
+	"RemoverFavouriteOfficialTemplate": {who: everybody},
+
+	"ListRecyclingJob":     {who: everybody},
+	"RestoreRecyclingJobs": {who: "who may delete tasks", body: `{"job_ids":["DELETED"]}`},
+	"DeleteRecyclingJobs":  {who: "who may delete tasks", body: `{"job_ids":["DELETED"]}`},
+	"ClearRecyclingJobs":   {who: everybody}, // of what they may delete
+	"SetKeepTime":          {who: administrators, body: `{"keep_time":7}`},
+
+	"ShowJobSystemParameters": {who: everybody}, "ShowDefaultBuildParameters": {who: everybody}, "ShowBuildParamsList": {who: everybody},
+}
+
+// TestTenantRoles sends every operation of the table as the holder of every role of a project, as somebody who is in none, and as nobody.
+func TestTenantRoles(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	repo := s.NewRepository("app")
+	repo.Write("go.mod", "module app\n")
+	repo.Commit("init")
+	owner := s.NewUser("owner")
+	s.Grant(s.Project, owner, iam.Developer)
+	c := s.Client(owner)
+	job := create(t, c, shell(s, "demo", "true"))
+	run(t, c, &model.RunJobRequestBody{JobId: job})
+	info := await(t, c, job, 1)
+	file := uploadFile(t, s, owner, "a.pem", "dont-show-this")
+	grant := *ok(t, c.AddKeystorePermission, &model.AddKeystorePermissionRequest{Body: &model.AddKeystorePermissionRequestBody{
+		KeystoreId: file, UserId: s.NewUser("grantee").ID, UserName: "grantee", Usage: true, CanAbsent: true,
+	}}).Result
+	deleted := create(t, c, shell(s, "deleted", "true"))
+	ok(t, c.DeleteTheJob, &model.DeleteTheJobRequest{JobId: deleted})
+	template := *ok(t, c.CreateTemplate, &model.CreateTemplateRequest{Body: &model.CreateTemplatesRequestBody{Name: "template", Template: &model.CreateTemplate{Steps: []model.CreateTemplateSteps{{ModuleId: "sh", Name: new("Run"), Properties: map[string]any{"command": "true"}}}}}}).Result.Uuid
+	official := *(*ok(t, c.ListOfficialTemplate, &model.ListOfficialTemplateRequest{}).Result.Items)[0].Uuid
+	image := *(*ok(t, c.ShowImageTemplateList, &model.ShowImageTemplateListRequest{}).Result.ImageTemplates)[0].ImageId
+
+	members := map[string]servertest.User{"of no project": s.NewUser("outsider")}
+	s.Grant(s.OtherProject, members["of no project"], iam.Participant)
+	verbs := map[string][]string{}
+	for role, may := range roles {
+		name := fmt.Sprint(role)
+		members[name], verbs[name] = s.NewUser("holder-"+strings.ReplaceAll(name, "_", "-")), may
+		s.Grant(s.Project, members[name], role)
+	}
+	n := 0
+	for _, o := range operations() {
+		need, listed := ofTenant[o.id]
+		if !listed || need.who == provers {
+			continue
+		}
+		uuid := template
+		if strings.Contains(o.path, "/official/") {
+			uuid = official
+		}
+		words := strings.NewReplacer("{project_id}", s.Project, "{keystore_id}", file, "{id}", file, "{permission_id}", grant, "{uuid}", uuid, "{message_id}", *info.BuildRecordId,
+			"BUILD_PROJECT", *info.BuildProjectId, "DOMAIN", *info.DomainId, "IMAGE", image, "FILE", file, "USER", owner.ID, "GRANT", grant, "REPO", repo.URL(), "DELETED", deleted)
+		path := words.Replace(o.path + need.query)
+		checkProblem(t, s, s.Send(s.Request(o.method, path, "")), 401, "APIGW.0301", "x-auth-token not found")
+		for name, user := range members {
+			if (o.id == "ClearRecyclingJobs" || need.who == "who may delete tasks") && slices.Contains(verbs[name], "delete") {
+				continue // they would do it: TestRecycleBin
+			}
+			n++
+			a := s.Call(user, o.method, path, strings.Replace(words.Replace(need.body), "UNIQUE", fmt.Sprintf("template-%d", n), 1))
+			var may bool
+			switch need.who {
+			case everybody:
+				may = true
+			case viewing:
+				may = slices.Contains(verbs[name], "view")
+			case "who may create tasks":
+				may = slices.Contains(verbs[name], "create")
+			}
+			refused := a.Status == http.StatusForbidden && !strings.Contains(a.Body, "CB.00031059") || a.Status == http.StatusNotFound
+			if refused == may || a.Status >= 500 || a.Status == http.StatusUnauthorized || refused && strings.Contains(a.Body, "dont-show-this") {
+				t.Errorf("%s, %s: %d %s", o.id, name, a.Status, a.Body)
+			}
+		}
+	}
+	if a := s.Call(s.Admin, "POST", "/v1/job/keep-time", `{"keep_time":7}`); a.Status != 200 {
+		t.Errorf("an administrator is refused: %d %s", a.Status, a.Body)
+	}
+	if got := s.Call(owner, "GET", "/v2/keystore/download?name=a.pem&id="+file+"&domain_id="+*info.DomainId, "").Body; got != "dont-show-this" {
+		t.Errorf("afterwards the file holds %q", got)
+	}
+	ok(t, c.ShowTemplate, &model.ShowTemplateRequest{Uuid: template})
+	ok(t, c.RestoreRecyclingJobs, &model.RestoreRecyclingJobsRequest{Body: ids(deleted)})
 }
 
 // TestPermissions sends every operation as members who may only look, members who may do nothing, and strangers.
@@ -128,13 +260,13 @@ func TestPermissions(t *testing.T) {
 	before := snapshot(t, s)
 
 	ids := strings.NewReplacer(
-		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
+		"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{delivery_id}", *info.BuildRecordId, "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId, "{build_project_id}", *info.BuildProjectId,
 		"JOB", job, "PROJECT", s.Project, "*", "1.0/app.jar",
 		"ROOT", *(*coverage.UnitSummaryList)[0].RootId,
 	)
 	t.Run("operations", func(t *testing.T) {
 		for _, o := range operations() {
-			if isIdentity(o) || slices.Contains(ofTenant, o.id) {
+			if _, elsewhere := ofTenant[o.id]; elsewhere || isIdentity(o) {
 				continue // identity: tested with the identity service
 			}
 			need, listed := accesses[o.id]
@@ -193,6 +325,11 @@ func isIdentity(o operation) bool {
 // TestAccessesAreOperations checks that the table above has nothing that is not there.
 func TestAccessesAreOperations(t *testing.T) {
 	t.Parallel()
+	for id := range ofTenant {
+		if !slices.ContainsFunc(operations(), func(o operation) bool { return o.id == id }) {
+			t.Errorf("there is no operation %s", id)
+		}
+	}
 	for id := range accesses {
 		if !slices.ContainsFunc(operations(), func(o operation) bool { return o.id == id }) {
 			t.Errorf("there is no operation %s", id)
@@ -279,7 +416,7 @@ func TestRoles(t *testing.T) {
 				job = create(t, c, shell(s, fmt.Sprintf("for-%v-%s", role, o.id), "true"))
 			}
 			ids := strings.NewReplacer(
-				"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId,
+				"{job_id}", job, "{project_id}", s.Project, "{build_no}", "1", "{build_number}", "1", "{delivery_id}", *info.BuildRecordId, "{record_id}", *info.BuildRecordId, "{build_flow_record_id}", *info.BuildRecordId,
 				"{build_project_id}", *info.BuildProjectId, "JOB", job, "PROJECT", s.Project, "*", "1.0/app.jar", "ROOT", job,
 			)
 			a := s.Call(user, o.method, ids.Replace(o.path+need.query), ids.Replace(need.body))

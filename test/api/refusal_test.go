@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -146,4 +147,44 @@ func TestPeriods(t *testing.T) {
 	}
 	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
 	checkProblem(t, s, s.Call(s.Developer, "POST", "/v3/jobs/"+job+"/1/rerun", ""), 400, "CB.00039002", "disabled")
+}
+
+// TestMovedLimits has the operator say how large things may be.
+func TestMovedLimits(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(c *server.Config) { c.MaxSteps, c.MaxValue, c.MaxFileSize = 2, 5, 10 })
+	c := s.Client(s.Developer)
+	task := shell(s, "demo", "true")
+	task.Steps = append(task.Steps, task.Steps[0])
+	task.Parameters = &[]model.CreateBuildJobParameter{parameter("A", "12345", "staticVar", "true")}
+	job := create(t, c, task)
+	task.JobName, task.Steps = "larger", append(task.Steps, task.Steps[0])
+	task.Parameters = &[]model.CreateBuildJobParameter{parameter("A", "123456")}
+	refused(t, c.CreateNewJob, &model.CreateNewJobRequest{Body: task}, 400, "CB.00060200", "steps: has 3 entries, at most 2 are allowed", "defaultValue: has 6 characters, at most 5 are allowed")
+	refused(t, c.RunJob, &model.RunJobRequest{Body: &model.RunJobRequestBody{JobId: job, Parameter: &[]model.ParameterItem{{Name: "A", Value: "123456"}}}},
+		400, "CB.00060200", "parameter[0].value: has 6 characters, at most 5 are allowed")
+	if rules := s.Call(s.Developer, "GET", "/v1/job/build-params", "").Body; !strings.Contains(rules, `{"type":"maxLen","value":"5",`) {
+		t.Errorf("editors are told %s", rules)
+	}
+	uploadFile(t, s, s.Developer, "a.pem", "0123456789")
+	large := filepath.Join(t.TempDir(), "b.pem")
+	if err := os.WriteFile(large, []byte("01234567890"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	refused(t, c.UploadKeystore, &model.UploadKeystoreRequest{Body: &model.UploadKeystoreRequestBody{File: def.NewFilePart(file), Privacy: def.NewMultiPart("true")}},
+		400, "CB.00060200", "file: must have 1 to 10 bytes, found 11")
+	repo := s.NewRepository("app")
+	step := "    - sh: {inputs: {command: 'true'}}\n"
+	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n"+step+step+step)
+	repo.Commit("init")
+	built := create(t, c, fromFile(s, "yaml", repo.URL()))
+	run(t, c, &model.RunJobRequestBody{JobId: built})
+	if info := await(t, c, built, 1); !strings.Contains(*info.ErrMsg, "has 3 steps, at most 2 are allowed") {
+		t.Errorf("the build ended with %q", *info.ErrMsg)
+	}
 }

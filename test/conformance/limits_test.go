@@ -89,7 +89,14 @@ type raw struct {
 }
 
 // with returns the request with another value of a parameter.
-func (r raw) with(p parameter, value string) raw {
+func (r raw) with(t *testing.T, p parameter, value string) raw {
+	t.Helper()
+	if p.place == "body" {
+		if (p.kind != "integer" && p.kind != "boolean") || !json.Valid([]byte(value)) {
+			value = strconv.Quote(value)
+		}
+		return r.set(t, p, json.RawMessage(value))
+	}
 	if p.place == "path" {
 		parts := strings.Split(r.path, "/")
 		for i, part := range strings.Split(r.template, "/") {
@@ -98,6 +105,9 @@ func (r raw) with(p parameter, value string) raw {
 			}
 		}
 		r.path = strings.Join(parts, "/")
+		if strings.Contains(r.body, strconv.Quote(p.name)+":") { // which says it again
+			r = r.set(t, p, json.RawMessage(strconv.Quote(value)))
+		}
 		return r
 	}
 	q := url.Values{}
@@ -109,30 +119,44 @@ func (r raw) with(p parameter, value string) raw {
 	return r
 }
 
+// set returns the request with another value of a field of the body.
+func (r raw) set(t *testing.T, p parameter, value json.RawMessage) raw {
+	t.Helper()
+	r.body, _ = edit(t, r.body, p, func(object map[string]any, key string) { object[key] = value })
+	return r
+}
+
 // without returns the request without a parameter, and whether it had it.
 func (r raw) without(t *testing.T, p parameter) (raw, bool) {
 	t.Helper()
 	if p.place == "query" {
 		had := r.query.Has(p.name)
-		r = r.with(p, "")
+		r = r.with(t, p, "")
 		r.query.Del(p.name)
 		return r, had
 	}
-	var body any
-	if err := json.Unmarshal([]byte(r.body), &body); err != nil {
-		t.Fatalf("%v: %s", err, r.body)
-	}
-	had := remove(body, strings.Split(p.name, "."))
-	text, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.body = string(text)
+	var had bool
+	r.body, had = edit(t, r.body, p, func(object map[string]any, key string) { delete(object, key) })
 	return r, had
 }
 
-// remove removes a field from a value, and reports whether it was there.
-func remove(value any, path []string) bool {
+// edit changes a field of a body, and reports whether it was there.
+func edit(t *testing.T, text string, p parameter, change func(object map[string]any, key string)) (string, bool) {
+	t.Helper()
+	var body any
+	if err := json.Unmarshal([]byte(text), &body); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	had := reach(body, strings.Split(p.name, "."), change)
+	changed, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(changed), had
+}
+
+// reach changes a field of a value, and reports whether it was there. Of lists it takes the first element.
+func reach(value any, path []string, change func(object map[string]any, key string)) bool {
 	key, list := strings.CutSuffix(path[0], "[]")
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -143,13 +167,13 @@ func remove(value any, path []string) bool {
 	case !ok:
 		return false
 	case len(path) == 1:
-		delete(object, key)
+		change(object, key)
 		return true
 	case list:
 		items, _ := inner.([]any)
-		return len(items) > 0 && remove(items[0], path[1:])
+		return len(items) > 0 && reach(items[0], path[1:], change)
 	}
-	return remove(inner, path[1:])
+	return reach(inner, path[1:], change)
 }
 
 func (w *world) send(r raw) (status int, body string) {
@@ -314,51 +338,85 @@ func TestLimits(t *testing.T) {
 			if len(all[m.Name]) == 0 || m.Name == "UploadKeystore" {
 				return
 			}
-			in := w.request(m.Name, m.Type.In(1).Elem(), catcher.URL)
-			client.MethodByName(m.Name).Call([]reflect.Value{in}) // what it makes of the answer does not matter
-			good := sent
-			good.operation, good.template = m.Name, templates[m.Name]
-			if good.method == http.MethodGet {
-				if status, body := w.send(good); status != http.StatusOK {
-					t.Fatalf("the request that the rest is made from: %d %s", status, body)
-				}
+			fresh := func() raw {
+				in := w.request(m.Name, m.Type.In(1).Elem(), catcher.URL)
+				client.MethodByName(m.Name).Call([]reflect.Value{in}) // what it makes of the answer does not matter
+				sent.operation, sent.template = m.Name, templates[m.Name]
+				return sent
+			}
+			if status, body := w.send(fresh()); status != http.StatusOK {
+				t.Fatalf("the request that the rest is made from: %d %s", status, body)
 			}
 			for _, p := range all[m.Name] {
-				p.check(t, w, good)
+				p.check(t, w, fresh, knows(m.Type.In(1).Elem(), p))
 			}
 		})
 	}
 }
 
-func (p parameter) check(t *testing.T, w *world, good raw) {
+// knows reports whether the SDK's request can have a parameter.
+func knows(request reflect.Type, p parameter) bool {
+	if p.place != "body" {
+		return true
+	}
+	field, ok := request.FieldByName("Body")
+	model := field.Type
+	for _, key := range strings.Split(p.name, ".") {
+		for ok && (model.Kind() == reflect.Pointer || model.Kind() == reflect.Slice) {
+			model = model.Elem()
+		}
+		if !ok || model.Kind() != reflect.Struct {
+			return false
+		}
+		field, ok = model.FieldByNameFunc(func(name string) bool {
+			f, _ := model.FieldByName(name)
+			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			return tag == strings.TrimSuffix(key, "[]")
+		})
+		model = field.Type
+	}
+	return ok
+}
+
+// check sends what is not allowed, and then what is just allowed, each time in a request of its own, made by fresh. inSDK says that such a request
+// has the parameter when it is mandatory.
+func (p parameter) check(t *testing.T, w *world, fresh func() raw, inSDK bool) {
 	t.Helper()
+	good := fresh()
+	name := strings.TrimSuffix(p.name[strings.LastIndex(p.name, ".")+1:], "[]")
 	refused := func(what string, r raw) {
 		t.Helper()
 		status, body := w.send(r)
-		name := strings.TrimSuffix(p.name[strings.LastIndex(p.name, ".")+1:], "[]")
 		wrong := status != http.StatusBadRequest || !strings.Contains(body, name)
 		if _, known := lenient[p.operation+" "+p.name+" "+what]; wrong != known {
 			t.Errorf("%s %s: %s %s gives %d %s", p.place, p.name, what, fmt.Sprint(r.path, " ", r.query.Encode(), " ", r.body), status, body)
 		}
 	}
 	if p.mandatory && p.place != "path" {
-		if r, had := good.without(t, p); had {
+		r, had := good.without(t, p)
+		switch {
+		case had:
 			refused("missing", r)
+		case inSDK:
+			t.Errorf("the request that the rest is made from has no %s: %s %s", p.name, good.query.Encode(), good.body)
+		default:
+			return
 		}
 	}
 	if p.place == "body" {
-		return
+		refused("an object of another kind", good.set(t, p, json.RawMessage(`{"nothing": ["like", "this"]}`)))
 	}
 	atLimits, beyond := p.values()
 	for _, value := range beyond {
-		refused(value, good.with(p, value))
+		refused(value, good.with(t, p, value))
 	}
 	for _, value := range atLimits {
-		if good.method != http.MethodGet {
-			break
+		if p.place == "body" && strings.HasPrefix(p.limits, "length ") { // names are unique
+			first := strings.ReplaceAll(w.name("n"), "-", "") + "_"
+			value = first + value[len(first):]
 		}
-		status, body := w.send(good.with(p, value))
-		if status == http.StatusBadRequest || status >= http.StatusInternalServerError {
+		status, body := w.send(fresh().with(t, p, value))
+		if status >= http.StatusInternalServerError || status == http.StatusBadRequest && (good.method == http.MethodGet || strings.Contains(body, name)) {
 			t.Errorf("%s %s: %q gives %d %s", p.place, p.name, value, status, body)
 		}
 	}

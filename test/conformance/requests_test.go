@@ -10,6 +10,20 @@ import (
 	"atelier/internal/server/servertest"
 )
 
+// Parts of bodies.
+const (
+	parametersBody = `"parameters":[{"name":"hudson.model.StringParameterDefinition","params":[{"name":"name","value":"mode"},{"name":"type","value":"customizeparam"},` +
+		`{"name":"defaultValue","value":"fast","limits":[{"disable":"0","display_name":"Fast","name":"fast"}]}]}]`
+	stepsBody = `"steps":[{"module_id":"sh","name":"Run","version":"1.0","enable":true,"properties":{"command":"true"}}]`
+	taskBody  = `"project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","flavor":"2u8g","host_type":"devcloud","build_config_type":"ACTION","auto_update_sub_module":"false",` +
+		`"scms":[{"url":"$REPO","scm_type":"codehub","branch":"main","build_type":"branch","depth":"1","repo_id":"7","repo_name":"app","group_name":"team",` +
+		`"web_url":"https://git.example.org/codehub/7/home","is_auto_build":false,"enable_git_lfs":false,"end_point_id":"none","source":"own"}],` +
+		`"triggers":[{"name":"hudson.triggers.TimerTrigger","parameters":[{"name":"spec","value":"0 0 1 1 *"},{"name":"timeZoneId","value":"UTC"}]}],` + stepsBody + `,` + parametersBody
+	newTaskBody  = `"build_if_code_updated":false,"timeout":{"limit":"1","unit":"hour"},"group_id":"$GROUP",` + taskBody
+	templateBody = `{"name":"$NAME","tool_type":"go","description":"how we build","template":{` + stepsBody + `},` + parametersBody + `}`
+	startBody    = `{"job_id":"$FRESH","parameter":[{"name":"mode","value":"slow"}],"scm":{"build_tag":null,"build_commit_id":null}}`
+)
+
 // bodies are the bodies of requests. A word with a dollar sign stands for something of the world.
 var bodies = map[string]string{
 	"AddKeystorePermission":         `{"keystore_id":"$FILE","user_id":"$USER","user_name":"x","usage":true,"modify":false,"delete":false,"setting":false,"can_absent":true}`,
@@ -17,30 +31,30 @@ var bodies = map[string]string{
 	"BatchDeleteBuildJobs":          `{"job_ids":["$FRESH"]}`,
 	"BatchUpdateJobRolePermission":  `{"project_id":"$PROJECT","job_ids":["$FRESH"],"project_switch":false,"permissions":[{"role_id":6,"is_view":true}]}`,
 	"CheckWebhookUrl":               `{"job_id":"$JOB","notice_type":"WECOM","webhook_url":"$ROBOT"}`,
-	"CopyJob":                       `{"copy_job_id":"$JOB","project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","steps":[]}`,
-	"CreateBuildJob":                `{"project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","steps":[]}`,
-	"CreateJobGroup":                `{"name":"$NAME"}`,
-	"CreateNewJob":                  `{"project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","steps":[]}`,
-	"CreateTemplate":                `{"name":"$NAME","template":{"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}]}}`,
-	"CreateTemplates":               `{"name":"$NAME","template":{"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}]}}`,
+	"CopyJob":                       `{"copy_job_id":"$JOB",` + taskBody + `}`,
+	"CreateBuildJob":                `{` + newTaskBody + `}`,
+	"CreateJobGroup":                `{"name":"$NAME","parent_id":"$GROUP"}`,
+	"CreateNewJob":                  `{` + newTaskBody + `}`,
+	"CreateTemplate":                templateBody,
+	"CreateTemplates":               templateBody,
 	"DeleteRecyclingJobs":           `{"job_ids":["$DELETED"]}`,
 	"DisableTheJob":                 `{"disabled":true,"reason":"for a while"}`,
-	"ExecuteJob":                    `{"job_id":"$FRESH"}`,
+	"ExecuteJob":                    startBody,
 	"ListBriefRecord":               `["$BUILD_PROJECT"]`,
 	"ListRecommendOfficialTemplate": `{"git_url":"$REPO","branch":"main"}`,
 	"MoveGroup":                     `{"group_id":"$GROUP","jobs":[{"job_id":"$FRESH"}]}`,
 	"RestoreRecyclingJobs":          `{"job_ids":["$DELETED"]}`,
-	"RunJob":                        `{"job_id":"$FRESH"}`,
+	"RunJob":                        startBody,
 	"SaveTemplateUsedInfo":          `{"job_id":"$JOB","template_id":"$TEMPLATE"}`,
 	"SetKeepTime":                   `{"keep_time":7}`,
 	"ShowDomainsStatuses":           `{"domain_ids":"$DOMAIN"}`,
 	"ShowPackageSpecCountDown":      `{"service_type":"a","resource_id":"b","reminder_day":"7"}`,
 	"StopJob":                       `{"job_id":"$RUNNING","build_no":"1"}`,
-	"UpdateBuildJob":                `{"job_id":"$FRESH","project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","steps":[]}`,
-	"UpdateJobGroup":                `{"id":"$GROUP","name":"$NAME"}`,
+	"UpdateBuildJob":                `{"job_id":"$FRESH",` + taskBody + `}`,
+	"UpdateJobGroup":                `{"id":"$NEW_GROUP","name":"$NAME","parent_id":"$GROUP"}`,
 	"UpdateKeystore":                `{"id":"$FILE","keystore_name":"release.jks","description":"","share":1}`,
 	"UpdateKeystorePermission":      `{"id":"$GRANT","keystore_id":"$FILE","user_name":"x","usage":true,"modify":true,"delete":false}`,
-	"UpdateNewJob":                  `{"job_id":"$FRESH","project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","steps":[]}`,
+	"UpdateNewJob":                  `{"job_id":"$FRESH",` + taskBody + `}`,
 	"UpdateNewNoticeNew":            `{"notice_type":"MESSAGE","enabled_event_type_names":["buildJobFail"]}`,
 	"UpdateNotice":                  `{"notice_type":"MESSAGE","enabled_event_type_names":["buildJobFail"]}`,
 }
@@ -53,6 +67,7 @@ var fields = map[string]string{
 	"RootId": "$ROOT", "FileName": "release.jks", "Name": "release.jks", "Id": "$FILE", "KeystoreId": "$FILE", "Page": "1", "Uuid": "$TEMPLATE",
 	"SourceGroupId": "$GROUP", "TargetGroupId": "$OTHER_GROUP", "StartTime": "$YESTERDAY_TIME", "EndTime": "$TOMORROW_TIME", "PermissionId": "$GRANT",
 
+	"ShowJobConfig JobId": "$FULL", "ListJobConfig JobId": "$FULL", "ShowJobPipelineInfo JobId": "$FULL",
 	"DeleteBuildJob JobId": "$FRESH", "DeleteTheJob JobId": "$FRESH", "DisableBuildJob JobId": "$FRESH", "DisableTheJob JobId": "$FRESH", "EnableBuildJob JobId": "$FRESH",
 	"StopBuildJob JobId": "$RUNNING", "StopTheJob JobId": "$RUNNING", "ShowDisable JobId": "$DISABLED", "DeleteGroup Id": "$NEW_GROUP", "DeleteKeystore KeystoreId": "$NEW_FILE",
 	"DeleteTemplate Uuid": "$NEW_TEMPLATE", "DeleteTemplates Uuid": "$NEW_TEMPLATE", "AddFavouriteOfficialTemplate Uuid": "$OFFICIAL", "RemoverFavouriteOfficialTemplate Uuid": "$OFFICIAL",
@@ -65,11 +80,11 @@ func (w *world) fill(text, robot string) string {
 	day := func(d int) time.Time { return now.AddDate(0, 0, d) }
 	for word, value := range map[string]func() string{
 		"$FLOW_RECORD": w.is(w.flowRecord), "$BUILD_PROJECT": w.is(w.buildProject), "$PROJECT": w.is(w.s.Project), "$RECORD": w.is(w.record), "$DOMAIN": w.is(w.domain),
-		"$JOB": w.is(w.job), "$ARCH": w.is(servertest.Arch), "$IMAGE": w.is(w.image), "$ROOT": w.is(w.root), "$FILE": w.is(w.file), "$TEMPLATE": w.is(w.template),
+		"$JOB": w.is(w.job), "$FULL": w.is(w.full), "$ARCH": w.is(servertest.Arch), "$IMAGE": w.is(w.image), "$ROOT": w.is(w.root), "$FILE": w.is(w.file), "$TEMPLATE": w.is(w.template),
 		"$OFFICIAL": w.is(w.official), "$GROUP": w.is(w.groups[0]), "$OTHER_GROUP": w.is(w.groups[1]), "$REPO": w.is(w.repo), "$ROBOT": w.is(robot),
 		"$YESTERDAY_TIME": w.is(day(-1).Format("2006-01-02 15:04:05")), "$TOMORROW_TIME": w.is(day(1).Format("2006-01-02 15:04:05")),
 		"$YESTERDAY": w.is(day(-1).Format("2006-01-02")), "$TOMORROW": w.is(day(1).Format("2006-01-02")),
-		"$FRESH": w.freshTask, "$RUNNING": w.runningTask, "$DELETED": w.deletedTask, "$GRANT": w.makeGrant, "$NEW_GROUP": w.makeGroup, "$NEW_TEMPLATE": w.makeTemplate,
+		"$FRESH": w.freshTask, "$RUNNING": w.runningTask, "$DELETED": w.deletedTask, "$GRANT": w.makeGrant, "$NEW_GROUP": func() string { return w.makeGroup("") }, "$NEW_TEMPLATE": w.makeTemplate,
 		"$NEW_FILE": func() string { return w.makeFile(w.name("file") + ".pem") },
 		"$NAME":     func() string { return w.name("name") },
 		"$USER":     func() string { return w.s.NewUser(w.name("user")).ID },

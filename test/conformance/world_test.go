@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -25,6 +26,7 @@ type world struct {
 	sdk *codeartsbuild.CodeArtsBuildClient
 	n   int // of things that were made for one request
 
+	full                                          string // a task that says everything, and is never built
 	repo, job, flowJob                            string
 	record, flowRecord, buildProject              string
 	domain, root, image, file, template, official string
@@ -65,12 +67,18 @@ func newWorld(t *testing.T) *world {
 	flow.Commit("init")
 
 	w.job, w.flowJob = w.makeTask("main", w.repo), w.makeTask("flow", flow.URL())
+	w.groups = [2]string{w.makeGroup(""), w.makeGroup("")}
+	child := w.makeGroup(w.groups[0])
+	w.must(w.sdk.UpdateJobGroup(&model.UpdateJobGroupRequest{ProjectId: w.s.Project, Body: &model.JobGroupRequestBody{Id: &child, Name: new(w.name("group"))}}))
 	info := w.run(w.job)
 	w.record, w.buildProject, w.domain = *info.BuildRecordId, *info.BuildProjectId, *info.DomainId
 	w.flowRecord = *w.run(w.flowJob).BuildRecordId
 	w.must(w.sdk.UpdateNewJob(&model.UpdateNewJobRequest{Body: &model.UpdateBuildJobRequestBody{ // so that there is something to compare
 		JobId: w.job, ProjectId: w.s.Project, JobName: "main", Arch: servertest.Arch, BuildConfigType: new("YAML"), Flavor: new("4u8g"), Steps: []model.UpdateBuildJobSteps{},
 		Scms: &[]model.UpdateBuildJobScm{{Url: w.repo, ScmType: "default", Branch: new("main")}},
+	}}))
+	w.must(w.sdk.UpdateNewNoticeNew(&model.UpdateNewNoticeNewRequest{JobId: w.job, Body: &model.UpdateNoticeRequestBody{
+		NoticeType: "MAIL", EnabledEventTypeNames: []string{}, ParamConfig: new(`{"eventTypeNamesReceivers":{"buildJobFail":["team@example.org"]}}`),
 	}}))
 	coverage := must(w, w.sdk.ListJunitCoverageSummary)(&model.ListJunitCoverageSummaryRequest{JobId: w.job, BuildNo: 1})
 	w.root = *(*coverage.Result.UnitSummaryList)[0].RootId
@@ -84,7 +92,11 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.groups = [2]string{w.makeGroup(), w.makeGroup()}
+	full := &model.CreateBuildJobRequestBody{}
+	if err := json.Unmarshal([]byte(w.fill(bodies["CreateNewJob"], "")), full); err != nil {
+		t.Fatal(err)
+	}
+	w.full = *must(w, w.sdk.CreateNewJob)(&model.CreateNewJobRequest{Body: full}).Result.JobId
 	return w
 }
 
@@ -117,7 +129,12 @@ func (w *world) makeTask(name, repo string) string {
 	w.t.Helper()
 	body := &model.CreateBuildJobRequestBody{Arch: servertest.Arch, ProjectId: w.s.Project, JobName: name, Steps: []model.CreateBuildJobSteps{}}
 	if repo != "" {
-		body.BuildConfigType, body.Scms = new("YAML"), &[]model.CreateBuildJobScm{{Url: repo, ScmType: "default", Branch: new("main")}}
+		body.BuildConfigType, body.Scms = new("YAML"), &[]model.CreateBuildJobScm{{
+			Url: repo, ScmType: "codehub", Branch: new("main"), RepoId: new("7"), WebUrl: new("https://git.example.org/codehub/7/home"),
+		}}
+		body.Parameters = &[]model.CreateBuildJobParameter{{Name: new("hudson.model.StringParameterDefinition"), Params: &[]model.CreateBuildJobParameterParam{
+			{Name: new("name"), Value: new("mode")}, {Name: new("defaultValue"), Value: new("fast")},
+		}}}
 	} else {
 		body.Steps = append(body.Steps, model.CreateBuildJobSteps{ModuleId: "sh", Name: "Wait", Properties: map[string]any{"command": "sleep 1000"}})
 	}
@@ -188,13 +205,18 @@ func (w *world) makeGrant() string {
 
 func (w *world) makeTemplate() string {
 	return *must(w, w.sdk.CreateTemplate)(&model.CreateTemplateRequest{Body: &model.CreateTemplatesRequestBody{
-		Name:       w.name("template"),
-		Template:   &model.CreateTemplate{Steps: []model.CreateTemplateSteps{{ModuleId: "sh", Name: new("Run"), Properties: map[string]any{"command": "true"}}}},
-		Parameters: &[]model.CreateBuildJobParameter{{Name: new("hudson.model.StringParameterDefinition"), Params: &[]model.CreateBuildJobParameterParam{{Name: new("name"), Value: new("channel")}, {Name: new("type"), Value: new("normalparam")}}}},
+		Name:     w.name("template"),
+		Template: &model.CreateTemplate{Steps: []model.CreateTemplateSteps{{ModuleId: "sh", Name: new("Run"), Version: new("1.0"), Enable: new(true), Properties: map[string]any{"command": "true"}}}},
+		ToolType: new("go"),
+		Parameters: &[]model.CreateBuildJobParameter{{Name: new("hudson.model.StringParameterDefinition"), Params: &[]model.CreateBuildJobParameterParam{
+			{Name: new("name"), Value: new("channel")},
+			{Name: new("type"), Value: new("customizeparam")},
+			{Name: new("defaultValue"), Value: new("beta"), Limits: &[]model.LimitsParam{{Name: new("beta"), DisplayName: new("Beta"), Disable: new("0")}}},
+		}}},
 	}}).Result.Uuid
 }
 
-func (w *world) makeGroup() string {
-	groups := *must(w, w.sdk.CreateJobGroup)(&model.CreateJobGroupRequest{ProjectId: w.s.Project, Body: &model.JobGroupRequestBody{Name: new(w.name("group"))}}).Result
+func (w *world) makeGroup(parent string) string {
+	groups := *must(w, w.sdk.CreateJobGroup)(&model.CreateJobGroupRequest{ProjectId: w.s.Project, Body: &model.JobGroupRequestBody{Name: new(w.name("group")), ParentId: &parent}}).Result
 	return *groups[0].Id
 }

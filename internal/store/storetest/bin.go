@@ -13,7 +13,7 @@ import (
 // bin returns the names in the recycle bin of a project, newest first, with the number of all.
 func bin(t *testing.T, s *store.Store, q build.BinQuery) (string, int) {
 	t.Helper()
-	q.ProjectIDs = []build.ProjectID{"p1"}
+	q.Viewing = build.Viewing{Everything: []build.ProjectID{"p1"}}
 	if q.Limit == 0 {
 		q.Limit = 100
 	}
