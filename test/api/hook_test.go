@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -122,11 +123,14 @@ func TestPush(t *testing.T) {
 	for n, provider := range []string{"github", "gitlab", "gitea", "codearts"} {
 		commit := repo.Commit("for " + provider)
 		body := pushed(repo.URL()+".git", "refs/heads/main", commit)
+		if provider == "github" { // which does so unless it is told otherwise
+			body = url.Values{"payload": {body}}.Encode()
+		}
 		headers := map[string][]string{
-			"github":   {"X-GitHub-Event", "push", "X-GitHub-Delivery", "d1", "X-Hub-Signature-256", "sha256=" + hmacOf(hookSecret, body)},
+			"github":   {"Content-Type", "application/x-www-form-urlencoded", "X-GitHub-Event", "push", "X-GitHub-Delivery", "d1", "X-Hub-Signature-256", "sha256=" + hmacOf(hookSecret, body)},
 			"gitlab":   {"X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", hookSecret},
 			"gitea":    {"X-Gitea-Event", "push", "X-Gitea-Signature", hmacOf(hookSecret, body)},
-			"codearts": {"X-Codehub-Event", "Push Hook", "X-Codehub-Token", hookSecret},
+			"codearts": {"X-Gitlab-Event", "Push Hook", "X-Auth-Token", hookSecret}, // one of the names that one can choose there, and no token of ours
 		}[provider]
 		id, a := deliver(t, s, provider, body, headers...)
 		if id == "" {
