@@ -3,12 +3,13 @@ package hook
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
-	"atelier/internal/source"
 )
 
 // Poll is the provider of what the service has found out by itself.
@@ -18,16 +19,22 @@ const Poll Provider = "poll"
 type PollStore interface {
 	// PushedJobs returns the tasks that are built when code changes, and are not disabled.
 	PushedJobs(ctx context.Context) ([]build.Job, error)
-	// ClaimPoll says that somebody looks at a task's branch now, and nobody else before next; false when somebody else does. It returns the
-	// commit that was seen last, empty at the first time.
-	ClaimPoll(ctx context.Context, id build.JobID, now, next time.Time) (seen string, ok bool, err error)
-	// SetPolled stores the commit that was seen.
-	SetPolled(ctx context.Context, id build.JobID, commit string) error
+	// ClaimPoll says that somebody looks at a task's repository now, and nobody else before next; false when somebody else does. It returns
+	// what was seen last, nothing at the first time.
+	ClaimPoll(ctx context.Context, id build.JobID, now, next time.Time) (seen Seen, ok bool, err error)
+	// SetPolled stores what was seen.
+	SetPolled(ctx context.Context, id build.JobID, seen Seen) error
 }
 
-// Sources finds out what a branch has in the repository of a project's task.
+// Seen is what the branches of a repository had.
+type Seen struct {
+	URL   string            `json:"url"`
+	Heads map[string]string `json:"heads"` // commits by the names of the branches
+}
+
+// Sources finds out what the branches of the repository of a project's task have, and which is the default one.
 type Sources interface {
-	Resolve(ctx context.Context, project build.ProjectID, src build.Source, ref source.Ref) (source.Commit, error)
+	Branches(ctx context.Context, project build.ProjectID, src build.Source) (heads map[string]string, standard string, err error)
 }
 
 // Poller looks at the repositories of tasks now and then, for hosts that tell nobody of changes. Several may run on one database.
@@ -57,7 +64,7 @@ func (p *Poller) Run(ctx context.Context) {
 	}
 }
 
-// Look looks at every task's branch once.
+// Look looks at every task's repository once.
 func (p *Poller) Look(ctx context.Context) {
 	jobs, err := p.Store.PushedJobs(ctx)
 	if err != nil {
@@ -86,7 +93,7 @@ func (p *Poller) Look(ctx context.Context) {
 	all.Wait()
 }
 
-// look tells of a new commit, as a host of repositories would. What it sees the first time is nothing new.
+// look tells of new commits on branches that the task builds, as a host of repositories would. What it sees the first time is nothing new.
 func (p *Poller) look(ctx context.Context, job build.Job) error {
 	src, ok := job.Config.Source()
 	if !ok {
@@ -98,18 +105,22 @@ func (p *Poller) look(ctx context.Context, job build.Job) error {
 	if err != nil || !ok {
 		return err
 	}
-	commit, err := p.Sources.Resolve(ctx, job.ProjectID, src, source.Ref{Branch: src.Branch})
-	if err != nil || commit.ID == seen {
+	heads, standard, err := p.Sources.Branches(ctx, job.ProjectID, src)
+	if err != nil || seen.URL == src.URL && maps.Equal(seen.Heads, heads) {
 		return err
 	}
-	if seen != "" {
+	for _, branch := range slices.Sorted(maps.Keys(heads)) {
+		after := heads[branch]
+		if seen.URL != src.URL || seen.Heads[branch] == after || !takes(job.Config, src, branch, standard) {
+			continue
+		}
 		_, err := p.Hooks.add(ctx, Delivery{
-			ProjectID: job.ProjectID, JobID: job.ID, Provider: Poll, Event: "push", Key: fmt.Sprintf("%s-%s-%s", Poll, job.ID, commit.ID),
-			Push: Push{Ref: "refs/heads/" + commit.Branch, Before: seen, After: commit.ID, URLs: []string{src.URL}, DefaultBranch: commit.Branch},
+			ProjectID: job.ProjectID, JobID: job.ID, Provider: Poll, Event: "push", Key: fmt.Sprintf("%s-%s-%s-%s", Poll, job.ID, branch, after),
+			Push: Push{Ref: "refs/heads/" + branch, Before: seen.Heads[branch], After: after, URLs: []string{src.URL}, DefaultBranch: standard},
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return p.Store.SetPolled(ctx, job.ID, commit.ID) // last: a change that was not told is seen again
+	return p.Store.SetPolled(ctx, job.ID, Seen{URL: src.URL, Heads: heads}) // last: a change that was not told is seen again
 }

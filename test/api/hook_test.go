@@ -285,7 +285,7 @@ func TestPolling(t *testing.T) {
 	repo := s.NewRepository("app")
 	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh: {inputs: {command: \"true\"}}\n")
 	repo.Commit("init")
-	job := create(t, c, autoBuilt(s, "auto", repo.URL()))
+	job := create(t, c, autoBuilt(s, "auto", repo.URL(), "release/*"))
 	off := create(t, c, fromFile(s, "off", repo.URL()))
 	// What is seen first is nothing new, and nobody can say when that is. So commits are made until one is built.
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -300,8 +300,24 @@ func TestPolling(t *testing.T) {
 	if r := await(t, c, job, 1); *r.TriggerType != "CODEHUB_TRIGGER" || *r.Branch != "main" || *r.Status != "SUCCESS" {
 		t.Errorf("%+v", r)
 	}
-	if a := s.Call(s.Admin, "GET", "/v1/hooks/"+s.Project+"/deliveries", ""); !strings.Contains(a.Body, `"provider":"poll"`) {
-		t.Errorf("%s", a.Body)
+	// A branch that is new, and one that the task does not build.
+	repo.Git("checkout", "-q", "-b", "feature")
+	repo.Commit("feature")
+	repo.Git("checkout", "-q", "-b", "release/1.0")
+	release := repo.Commit("release")
+	deliveries := func() string { return s.Call(s.Admin, "GET", "/v1/hooks/"+s.Project+"/deliveries", "").Body }
+	for n := 0; !strings.Contains(deliveries(), `"ref":"refs/heads/release/1.0"`); n++ {
+		if n == 1000 {
+			t.Fatal("the new branch is not seen")
+		}
+		<-tick.C
+	}
+	newest := decoded[struct{ Result struct{ Deliveries []told } }](t, deliveries()).Result.Deliveries[0]
+	if r := await(t, c, job, awaitTold(t, s, newest.ID).Results[0].Number); *r.Branch != "release/1.0" || *r.Commit != release || *r.TriggerType != "CODEHUB_TRIGGER" {
+		t.Errorf("%+v", r)
+	}
+	if told := deliveries(); !strings.Contains(told, `"provider":"poll"`) || strings.Contains(told, "refs/heads/feature") {
+		t.Errorf("%s", told)
 	}
 	if r := ok(t, c.ShowRunningStatus, &model.ShowRunningStatusRequest{JobId: off}).Result; r.LastBuildNo != nil {
 		t.Errorf("a task that is not to is built: %+v", r)
