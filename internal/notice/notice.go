@@ -157,6 +157,15 @@ type Notice struct {
 	Record    *build.Record // of an event about a build
 }
 
+// Way is the way that notices take: over a channel of a task.
+type Way struct {
+	JobID   build.JobID
+	Channel Channel
+}
+
+// Way returns the way that a notice takes.
+func (n Notice) Way() Way { return Way{n.JobID, n.Channel} }
+
 // Text is a notice in words.
 func (n Notice) Text(zone *time.Location) (title, text string) {
 	at := n.At.In(zone).Format("2006-01-02 15:04:05 MST")

@@ -17,16 +17,19 @@ type Store interface {
 	// SetNotice stores the setting of one channel of a job. A nil config leaves the one that is there.
 	SetNotice(ctx context.Context, id build.JobID, channel Channel, events []Event, sealed *string) error
 
-	// ClaimNotice takes the notice that is due longest, for as long as until says; false when none is due.
-	ClaimNotice(ctx context.Context, now, until time.Time) (Notice, bool, error)
+	// Favouring returns the users for whom a job is a favourite.
+	Favouring(ctx context.Context, id build.JobID) ([]string, error)
+
+	// ClaimNotice takes the notice that is due longest, for as long as until says, if its way is not busy; false when none is due.
+	ClaimNotice(ctx context.Context, now, until time.Time, busy []Way) (Notice, bool, error)
 	// ReleaseNotice gives back a notice that was claimed and not tried; it is due at a moment.
 	ReleaseNotice(ctx context.Context, id string, due time.Time) error
 	// NoticeSent notes that a notice was sent.
 	NoticeSent(ctx context.Context, id string) error
 	// NoticeFailed notes that a notice could not be sent. It is tried again at a moment; never when that is zero.
 	NoticeFailed(ctx context.Context, id, why string, next time.Time) error
-	// NextNotice returns when the next notice is due; the zero time when there is none.
-	NextNotice(ctx context.Context) (time.Time, error)
+	// NextNotice returns when the next notice is due whose way is not busy; the zero time when there is none.
+	NextNotice(ctx context.Context, busy []Way) (time.Time, error)
 	// ForgetNotices removes notices that were sent or given up before a moment, and messages of before it.
 	ForgetNotices(ctx context.Context, before time.Time) error
 

@@ -82,13 +82,32 @@ func (s *Store) SetNotice(ctx context.Context, id build.JobID, channel notice.Ch
 	})
 }
 
+// Favouring implements [notice.Store].
+func (s *Store) Favouring(ctx context.Context, id build.JobID) ([]string, error) {
+	rows, err := s.reader.rows(ctx, `SELECT user_id FROM favourites WHERE job_id = ? ORDER BY user_id`, string(id))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanID)
+}
+
+// notOn is the condition of notices whose way is not one of some.
+func notOn(busy []notice.Way) (condition string, args []any) {
+	for _, w := range busy {
+		condition += ` AND NOT (job_id = ? AND channel = ?)`
+		args = append(args, string(w.JobID), string(w.Channel))
+	}
+	return condition, args
+}
+
 // ClaimNotice implements [notice.Store].
-func (s *Store) ClaimNotice(ctx context.Context, now, until time.Time) (n notice.Notice, ok bool, err error) {
+func (s *Store) ClaimNotice(ctx context.Context, now, until time.Time, busy []notice.Way) (n notice.Notice, ok bool, err error) {
 	var record build.RecordID
+	free, args := notOn(busy)
 	err = s.write(ctx, func(t *tx) error {
 		var at int64
-		err := t.row(ctx, `UPDATE notices SET next_at = ? WHERE id = (SELECT id FROM notices WHERE state = 'waiting' AND next_at <= ? ORDER BY next_at LIMIT 1`+
-			s.dialect.skipLocked()+`) RETURNING id, job_id, record_id, event, channel, tries, at, user_id, user_name`, millis(until), millis(now)).
+		err := t.row(ctx, `UPDATE notices SET next_at = ? WHERE id = (SELECT id FROM notices WHERE state = 'waiting' AND next_at <= ?`+free+` ORDER BY next_at LIMIT 1`+
+			s.dialect.skipLocked()+`) RETURNING id, job_id, record_id, event, channel, tries, at, user_id, user_name`, append([]any{millis(until), millis(now)}, args...)...).
 			Scan(&n.ID, &n.JobID, &record, &n.Event, &n.Channel, &n.Tries, &at, &n.UserID, &n.UserName)
 		if errors.Is(err, sql.ErrNoRows) {
 			ok = false
@@ -138,9 +157,10 @@ func (s *Store) NoticeFailed(ctx context.Context, id, why string, next time.Time
 }
 
 // NextNotice implements [notice.Store].
-func (s *Store) NextNotice(ctx context.Context) (time.Time, error) {
+func (s *Store) NextNotice(ctx context.Context, busy []notice.Way) (time.Time, error) {
 	var next int64
-	err := s.reader.row(ctx, `SELECT next_at FROM notices WHERE state = 'waiting' ORDER BY next_at LIMIT 1`).Scan(&next)
+	free, args := notOn(busy)
+	err := s.reader.row(ctx, `SELECT next_at FROM notices WHERE state = 'waiting'`+free+` ORDER BY next_at LIMIT 1`, args...).Scan(&next)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/codeartsbuild/v3/model"
 
+	"atelier/internal/iam"
 	"atelier/internal/notice"
 	"atelier/internal/server"
 	"atelier/internal/server/servertest"
@@ -297,6 +299,79 @@ func TestNoticeTries(t *testing.T) {
 	}
 	if got := receive(t, dead.got, "the second build, at the dead one"); !strings.Contains(fmt.Sprint(got.body), "Build 2") {
 		t.Errorf("a fourth try at the dead one: %+v", got)
+	}
+}
+
+// TestWhoIsTold: who made the task, who ran it, and those who like it; of them, those who may view it.
+func TestWhoIsTold(t *testing.T) {
+	t.Parallel()
+	box, mail := mailServer(t)
+	s := startNotifying(t, mail)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "demo", "true"))
+	runner, fan, idle, gone := s.NewUser("runner"), s.NewUser("fan"), s.NewUser("idle"), s.NewUser("gone")
+	for user, role := range map[servertest.User]iam.Role{runner: iam.Developer, fan: iam.Viewer, idle: iam.Viewer, gone: iam.Viewer} {
+		s.Grant(s.Project, user, role)
+		if err := s.IAM().SetEmail(t.Context(), user.ID, user.Name+"@example.org"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, user := range []servertest.User{fan, gone} {
+		ok(t, s.Client(user).AddFavouriteTask, &model.AddFavouriteTaskRequest{JobId: job})
+	}
+	if err := s.IAM().SetUserEnabled(t.Context(), gone.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	notify(t, s, job, "MESSAGE", "", "buildJobSuccess")
+	notify(t, s, job, "MAIL", "", "buildJobSuccess")
+	run(t, s.Client(runner), &model.RunJobRequestBody{JobId: job})
+	if letter, _, _ := strings.Cut(receive(t, box.mail, "the mail"), "\n"); letter != "to fan@example.org runner@example.org" && letter != "to runner@example.org fan@example.org" {
+		t.Errorf("the mail goes %s", letter)
+	}
+	count := func(user servertest.User) int {
+		return decoded[struct{ Result struct{ Total int } }](t, s.Call(user, "GET", "/v1/messages", "").Body).Result.Total
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); count(fan) == 0; { // in one transaction with those of all others
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("who likes the task has no message")
+		}
+	}
+	if got := []int{count(s.Developer), count(runner), count(idle)}; !slices.Equal(got, []int{1, 1, 0}) {
+		t.Errorf("the maker, who started it and an idler have %d messages", got)
+	}
+}
+
+// TestSilentRobot: an address that never answers holds up no notice of others.
+func TestSilentRobot(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	called := make(chan struct{}, 10)
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		called <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(silent.CloseClientConnections)
+	t.Cleanup(s.Stop) // first, since it waits for an answer
+	robot := newRobot(t)
+	quiet, loud := create(t, c, shell(s, "quiet", "true")), create(t, c, shell(s, "loud", "true"))
+	notify(t, s, quiet, "WECOM", fmt.Sprintf(`{"webhook": %q}`, silent.URL), "buildJobSuccess")
+	notify(t, s, loud, "WECOM", fmt.Sprintf(`{"webhook": %q}`, robot.URL), "buildJobSuccess")
+	for range 3 {
+		run(t, c, &model.RunJobRequestBody{JobId: quiet})
+	}
+	receive(t, called, "the first notice")
+	run(t, c, &model.RunJobRequestBody{JobId: loud})
+	if got := receive(t, robot.got, "the other notice"); !strings.Contains(fmt.Sprint(got.body), "Build 1 of loud succeeded") {
+		t.Errorf("%+v", got)
+	}
+	if len(called) > 0 {
+		t.Error("the silent one is called while it keeps silent")
 	}
 }
 

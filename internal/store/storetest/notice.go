@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func testNotices(t *testing.T, open Opener) {
 		{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Deleted}, Config: "sealed"},
 		{Channel: notice.Message, Events: []notice.Event{notice.Succeeded}},
 	}, err)
-	if next, err := s.NextNotice(ctx); err != nil || !next.IsZero() {
+	if next, err := s.NextNotice(ctx, nil); err != nil || !next.IsZero() {
 		t.Errorf("before anything has happened: %v, %v", next, err)
 	}
 
@@ -43,11 +44,30 @@ func testNotices(t *testing.T, open Opener) {
 		t.Error("nobody is told that there are notices")
 	}
 
-	// They are claimed one after another, and nobody else gets them meanwhile.
+	for _, user := range []string{"u2", "u1"} {
+		check(t, s.SetFavourite(ctx, user, job.ID, true))
+	}
+	if users, err := s.Favouring(ctx, job.ID); err != nil || !slices.Equal(users, []string{"u1", "u2"}) {
+		t.Errorf("a favourite of %v, %v", users, err)
+	}
+
+	// They are claimed one after another, and nobody else gets them meanwhile. Those whose way is busy are left out.
 	now := start.Add(72 * time.Hour)
+	mail, message := notice.Way{JobID: job.ID, Channel: notice.Mail}, notice.Way{JobID: job.ID, Channel: notice.Message}
+	if _, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), []notice.Way{message, mail}); err != nil || ok {
+		t.Errorf("claimed on a busy way: %t, %v", ok, err)
+	}
+	for _, tt := range []struct {
+		busy []notice.Way
+		next time.Time
+	}{{nil, start}, {[]notice.Way{mail}, start.Add(time.Hour)}, {[]notice.Way{mail, message}, time.Time{}}} {
+		if next, err := s.NextNotice(ctx, tt.busy); err != nil || next.IsZero() != tt.next.IsZero() || next.Before(tt.next) {
+			t.Errorf("beside %v the next is due at %v, %v, want %v", tt.busy, next, err, tt.next)
+		}
+	}
 	var got []notice.Notice
 	for {
-		n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute))
+		n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), nil)
 		check(t, err)
 		if !ok {
 			break
@@ -61,14 +81,14 @@ func testNotices(t *testing.T, open Opener) {
 	check(t, s.NoticeSent(ctx, got[0].ID))
 	check(t, s.NoticeFailed(ctx, got[1].ID, "no way", now.Add(time.Hour)))
 	check(t, s.ReleaseNotice(ctx, got[2].ID, now))
-	if n, ok, err := s.ClaimNotice(ctx, now, now.Add(2*time.Hour)); err != nil || !ok || n.ID != got[2].ID || n.Tries != 0 {
+	if n, ok, err := s.ClaimNotice(ctx, now, now.Add(2*time.Hour), nil); err != nil || !ok || n.ID != got[2].ID || n.Tries != 0 {
 		t.Errorf("released: %+v, %t, %v", n, ok, err)
 	}
 	check(t, s.NoticeFailed(ctx, got[2].ID, "no way", time.Time{}))
-	if next, err := s.NextNotice(ctx); err != nil || !next.Equal(now.Add(time.Hour)) {
+	if next, err := s.NextNotice(ctx, nil); err != nil || !next.Equal(now.Add(time.Hour)) {
 		t.Errorf("the next is due at %v, %v", next, err)
 	}
-	if n, ok, err := s.ClaimNotice(ctx, now.Add(time.Hour), now.Add(2*time.Hour)); err != nil || !ok || n.ID != got[1].ID || n.Tries != 1 {
+	if n, ok, err := s.ClaimNotice(ctx, now.Add(time.Hour), now.Add(2*time.Hour), nil); err != nil || !ok || n.ID != got[1].ID || n.Tries != 1 {
 		t.Errorf("tried again: %+v, %t, %v", n, ok, err)
 	}
 	check(t, s.ForgetNotices(ctx, now))
