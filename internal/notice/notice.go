@@ -62,6 +62,15 @@ type Setting struct {
 	Channel Channel
 	Events  []Event
 	Config  string // JSON of the client's; sealed in the store
+	Follows bool   // a task's: the rest is its project's
+}
+
+// Change is a new setting of a channel.
+type Change struct {
+	Channel Channel
+	Events  []Event
+	Config  *string // nil leaves the one that is there
+	Follows bool    // a task's: its project's setting counts instead
 }
 
 // Config is what a setting's JSON says. Robots have an address, and a key if they check signatures; mail has addresses of people.

@@ -302,6 +302,56 @@ func TestNoticeTries(t *testing.T) {
 	}
 }
 
+// TestProjectNotices: what a project sets counts for the tasks that follow it, and for no others.
+func TestProjectNotices(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	robot := newRobot(t)
+	path := "/v1/projects/" + s.Project + "/notice"
+	config, err := json.Marshal(fmt.Sprintf(`{"webhook": "%s/send?key=dont-show-this"}`, robot.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"notice_type": "WECOM", "enabled_event_type_names": ["buildJobSuccess", "deleteJob"], "param_config": %s}`, config)
+	checkProblem(t, s, s.Call(s.Developer, "PUT", path, body), 403, "DEVCB.00031001", "assign permissions")
+	checkProblem(t, s, s.Call(s.NewUser("stranger"), "GET", path, ""), 404, "DEVCB.00031006", "does not exist")
+	checkProblem(t, s, s.Call(s.Admin, "PUT", path, strings.Replace(body, "{", `{"use_project_notice": "true", `, 1)), 400, "CB.00060200", "use_project_notice: must not be true for a project")
+	checkProblem(t, s, s.Call(s.Admin, "PUT", path, `{"notice_type": "WECOM", "enabled_event_type_names": ["deleteJob"]}`), 400, "CB.00060200", "param_config: is missing")
+	follower, other := create(t, c, shell(s, "follower", "true")), create(t, c, shell(s, "other", "true"))
+	for _, use := range []string{"true", "false"} {
+		r := ok(t, c.UpdateNewNoticeNew, &model.UpdateNewNoticeNewRequest{JobId: map[string]string{"true": follower, "false": other}[use], Body: &model.UpdateNoticeRequestBody{
+			NoticeType: "WECOM", EnabledEventTypeNames: []string{}, UseProjectNotice: &use,
+		}})
+		if *r.Status != "success" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if a := s.Call(s.Admin, "PUT", path, body); a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	const set = `"notice_type":"WECOM","enable_map":{"buildJobFail":false,"buildJobSuccess":true,"deleteJob":true,"forbiddenJob":false,"updateConfigJob":false},"param_config":"******"`
+	for path, want := range map[string]string{path: set + "}", "/v1/job/" + follower + "/notice": set + `,"use_project_notice":true}`} {
+		if a := s.Call(s.Developer, "GET", path, ""); !strings.Contains(a.Body, want) || strings.Contains(a.Body, "dont-show-this") {
+			t.Errorf("%s: %s", path, a.Body)
+		}
+	}
+	if a := s.Call(s.Developer, "GET", "/v1/job/"+other+"/notice", ""); strings.Contains(a.Body, ":true") {
+		t.Errorf("%s", a.Body)
+	}
+	run(t, c, &model.RunJobRequestBody{JobId: other})
+	run(t, c, &model.RunJobRequestBody{JobId: follower})
+	if got := receive(t, robot.got, "the message"); !strings.Contains(fmt.Sprint(got.body), "Build 1 of follower succeeded") {
+		t.Errorf("%+v", got)
+	}
+	ok(t, c.DisableNotice, &model.DisableNoticeRequest{JobId: follower, NoticeType: "wecom"})
+	ok(t, c.DeleteTheJob, &model.DeleteTheJobRequest{JobId: follower})
+	testSealed(t, s, "dont-show-this")
+	if len(robot.got) > 0 {
+		t.Errorf("got also %+v", <-robot.got)
+	}
+}
+
 // TestWhoIsTold: who made the task, who ran it, and those who like it; of them, those who may view it.
 func TestWhoIsTold(t *testing.T) {
 	t.Parallel()

@@ -101,6 +101,7 @@ var ofTenant = []string{
 	"ShowLastHistory",                                                                  // TestLastHistory
 	"ReceiveHook", "SetHookSecret", "ListDeliveries", "ShowDelivery", "ReplayDelivery", // TestBadPushes
 	"ListMessages", "ReadMessage", // TestNotices
+	"ShowProjectNotice", "UpdateProjectNotice", // TestProjectNotices
 	"UploadKeystore", "UpdateKeystore", "DeleteKeystore", "DownloadKeystore", "DownloadKeystoreByName", "ListKeystore", "ListKeystoreSearch",
 	"ShowKeystorePermission", "AddKeystorePermission", "UpdateKeystorePermission", "DeleteKeystorePermission", // TestKeystore
 	"CreateTemplates", "CreateTemplate", "DeleteTemplates", "DeleteTemplate", "ListTemplates", "ListCustomTemplate", "ShowTemplate", "ListOfficialTemplate",

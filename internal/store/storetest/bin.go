@@ -157,7 +157,7 @@ func testPurge(t *testing.T, open Opener) {
 	if err := s.SetFavourite(t.Context(), "u1", job.ID, true); err != nil {
 		t.Fatal(err)
 	}
-	check(t, s.SetNotice(t.Context(), job.ID, notice.Message, []notice.Event{notice.Deleted}, nil))
+	check(t, s.SetNotice(t.Context(), job.ID, notice.Change{Channel: notice.Message, Events: []notice.Event{notice.Deleted}}))
 	for range 3 {
 		startBuildAt(t, s, job.ID, start.Add(time.Second))
 	}

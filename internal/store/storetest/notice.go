@@ -9,6 +9,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/iam"
 	"atelier/internal/notice"
 )
 
@@ -17,9 +18,9 @@ func testNotices(t *testing.T, open Opener) {
 	ctx := t.Context()
 	job := createJob(t, s, aJob(1, "demo"))
 	sealed := "sealed"
-	check(t, s.SetNotice(ctx, job.ID, notice.Mail, []notice.Event{notice.Failed, notice.Updated}, &sealed))
-	check(t, s.SetNotice(ctx, job.ID, notice.Message, []notice.Event{notice.Succeeded}, nil))
-	check(t, s.SetNotice(ctx, job.ID, notice.Mail, []notice.Event{notice.Failed, notice.Deleted}, nil))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Updated}, Config: &sealed}))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.Message, Events: []notice.Event{notice.Succeeded}}))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Deleted}}))
 	settings, err := s.NoticeSettings(ctx, job.ID)
 	wantEqual(t, "settings", settings, []notice.Setting{
 		{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Deleted}, Config: "sealed"},
@@ -111,5 +112,49 @@ func testNotices(t *testing.T, open Opener) {
 	check(t, s.ForgetNotices(ctx, now.Add(time.Second)))
 	if _, total, _, err := s.Messages(ctx, "u1", 0, 10); err != nil || total != 1 {
 		t.Errorf("after the old ones are forgotten there are %d, %v", total, err)
+	}
+}
+
+// testProjectNotices has a job follow its project over one channel, and not over another.
+func testProjectNotices(t *testing.T, open Opener) {
+	s := peopled(t, open)
+	ctx := t.Context()
+	check(t, s.CreateProject(ctx, iam.Project{ID: "p1", DomainID: "d1", Name: "one", CreatedAt: start}, ""))
+	job := createJob(t, s, aJob(1, "demo"))
+	sealed, other := "sealed", "other"
+	own := notice.Change{Channel: notice.Feishu, Events: []notice.Event{notice.Succeeded}, Config: &other}
+	check(t, s.SetNotice(ctx, job.ID, own))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.WeCom, Follows: true}))
+	settings, err := s.NoticeSettings(ctx, job.ID)
+	wantEqual(t, "settings of a job that follows nothing yet", settings, []notice.Setting{
+		{Channel: notice.Feishu, Events: own.Events, Config: "other"}, {Channel: notice.WeCom, Follows: true},
+	}, err)
+	for _, events := range [][]notice.Event{{notice.Deleted}, {notice.Failed, notice.Deleted}} {
+		check(t, s.SetProjectNotice(ctx, "p1", notice.Change{Channel: notice.WeCom, Events: events, Config: &sealed}))
+	}
+	check(t, s.SetProjectNotice(ctx, "p1", notice.Change{Channel: notice.Feishu, Events: notice.Events, Config: &sealed}))
+	both := []notice.Event{notice.Failed, notice.Deleted}
+	settings, err = s.NoticeSettings(ctx, job.ID)
+	wantEqual(t, "settings of a job that follows", settings, []notice.Setting{
+		{Channel: notice.Feishu, Events: own.Events, Config: "other"}, {Channel: notice.WeCom, Events: both, Config: "sealed", Follows: true},
+	}, err)
+	settings, err = s.ProjectNotices(ctx, "p1")
+	wantEqual(t, "settings of the project", settings, []notice.Setting{
+		{Channel: notice.Feishu, Events: notice.Events, Config: "sealed"}, {Channel: notice.WeCom, Events: both, Config: "sealed"},
+	}, err)
+
+	finish(t, s, startBuildAt(t, s, job.ID, start), build.Failed)
+	if _, err := s.DeleteJobs(ctx, []build.JobID{job.ID}, dev, start.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	now := start.Add(2 * time.Hour)
+	for _, want := range both {
+		n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), nil)
+		if err != nil || !ok || n.Event != want || n.Channel != notice.WeCom {
+			t.Errorf("%s: claimed %+v, %t, %v", want, n, ok, err)
+		}
+	}
+	if n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), nil); err != nil || ok {
+		t.Errorf("claimed also %+v, %v", n, err)
 	}
 }
