@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,7 +48,9 @@ type Poller struct {
 
 const (
 	pollsAtOnce  = 8
-	pollPatience = time.Minute // for one repository
+	pollPatience = 30 * time.Second // for one repository
+	// pollPause is how many intervals a repository that cannot be read is left alone, so that many of them do not hold up the others.
+	pollPause = 10
 )
 
 // Run looks every interval, until ctx ends.
@@ -79,9 +82,9 @@ func (p *Poller) Look(ctx context.Context) {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			ctx, cancel := context.WithTimeout(ctx, pollPatience)
+			looking, cancel := context.WithTimeout(ctx, pollPatience)
 			defer cancel()
-			if err := p.look(ctx, job); err != nil && ctx.Err() == nil {
+			if err := p.look(looking, job); err != nil && ctx.Err() == nil {
 				if text, public := fault.Public(err); public {
 					p.Hooks.Log.Warn("see whether code has changed", "job", job.ID, "why", text)
 				} else {
@@ -100,14 +103,18 @@ func (p *Poller) look(ctx context.Context, job build.Job) error {
 		return nil
 	}
 	now := p.Hooks.now()
-	// A little less than the interval, or the claim of the last time would be in the way.
-	seen, ok, err := p.Store.ClaimPoll(ctx, job.ID, now, now.Add(p.Interval*9/10))
+	next := now.Add(p.Interval * 9 / 10) // a little less than the interval, or the claim of the last time would be in the way
+	seen, ok, err := p.Store.ClaimPoll(ctx, job.ID, now, next)
 	if err != nil || !ok {
 		return err
 	}
 	heads, standard, err := p.Sources.Branches(ctx, job.ProjectID, src)
-	if err != nil || seen.URL == src.URL && maps.Equal(seen.Heads, heads) {
-		return err
+	if err != nil {
+		_, _, postponed := p.Store.ClaimPoll(context.WithoutCancel(ctx), job.ID, next, now.Add(pollPause*p.Interval))
+		return errors.Join(err, postponed)
+	}
+	if seen.URL == src.URL && maps.Equal(seen.Heads, heads) {
+		return nil
 	}
 	for _, branch := range slices.Sorted(maps.Keys(heads)) {
 		after := heads[branch]

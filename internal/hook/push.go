@@ -62,8 +62,10 @@ var headers = map[Provider]struct {
 	Gitea:  {[]string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}, []string{"X-Gitea-Signature"}, "push"},
 	// Whoever makes the hook chooses among the first three proofs; the others are those of earlier years.
 	CodeArts: {
-		[]string{"X-Repo-Event", "X-Gitlab-Event", "X-Devcloud-Event", "X-Codehub-Event"}, []string{"X-Codehub-Delivery"},
-		[]string{"X-Repo-Token", "X-Gitlab-Token", "X-Auth-Token", "X-Devcloud-Token", "X-Codehub-Token"}, "Push Hook",
+		[]string{"X-Repo-Event", "X-Gitlab-Event", "X-Devcloud-Event", "X-Codehub-Event"},
+		[]string{"X-Codehub-Delivery"},
+		[]string{"X-Repo-Token", "X-Gitlab-Token", "X-Auth-Token", "X-Devcloud-Token", "X-Codehub-Token"},
+		"Push Hook",
 	},
 }
 

@@ -302,9 +302,8 @@ func TestPolling(t *testing.T) {
 	}
 	// A branch that is new, and one that the task does not build.
 	repo.Git("checkout", "-q", "-b", "feature")
-	repo.Commit("feature")
-	repo.Git("checkout", "-q", "-b", "release/1.0")
 	release := repo.Commit("release")
+	repo.Git("branch", "release/1.0") // which is there with its commit at once
 	deliveries := func() string { return s.Call(s.Admin, "GET", "/v1/hooks/"+s.Project+"/deliveries", "").Body }
 	for n := 0; !strings.Contains(deliveries(), `"ref":"refs/heads/release/1.0"`); n++ {
 		if n == 1000 {
