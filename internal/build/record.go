@@ -124,6 +124,7 @@ type Step struct {
 type RecordQuery struct {
 	JobID    JobID
 	Triggers []Trigger
+	States   []State
 	Branches []string
 	Tags     []string
 	From, To time.Time // of creation; From is inside, To is outside

@@ -142,7 +142,7 @@ func (s *Service) Receive(ctx context.Context, project build.ProjectID, p Provid
 	event, key := Event(p, h, body)
 	d := Delivery{ProjectID: project, Provider: p, Event: event, Key: string(p) + "-" + key}
 	if event == "push" {
-		if d.Push, err = ParsePush(body); err != nil {
+		if d.Push, err = ParsePush(Content(h, body)); err != nil {
 			return "", err
 		}
 	}

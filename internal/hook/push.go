@@ -8,11 +8,13 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"atelier/internal/fault"
 )
@@ -50,41 +52,94 @@ func (p Push) Deleted() bool { return strings.Trim(p.After, "0") == "" }
 
 var commitID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// headers are what the providers call the event, its id, and what proves who sends it.
-var headers = map[Provider]struct{ event, id, proof, push string }{
-	GitHub:   {"X-GitHub-Event", "X-GitHub-Delivery", "X-Hub-Signature-256", "push"},
-	GitLab:   {"X-Gitlab-Event", "X-Gitlab-Event-UUID", "X-Gitlab-Token", "Push Hook"},
-	Gitea:    {"X-Gitea-Event", "X-Gitea-Delivery", "X-Gitea-Signature", "push"},
-	CodeArts: {"X-Codehub-Event", "X-Codehub-Delivery", "X-Codehub-Token", "Push Hook"},
+// headers are what the providers call the event, its id, and what proves who sends it. Where there are several, a sender has some of them.
+var headers = map[Provider]struct {
+	event, id, proof []string
+	push             string
+}{
+	GitHub: {[]string{"X-GitHub-Event"}, []string{"X-GitHub-Delivery"}, []string{"X-Hub-Signature-256"}, "push"},
+	GitLab: {[]string{"X-Gitlab-Event"}, []string{"Idempotency-Key", "X-Gitlab-Event-UUID"}, []string{"X-Gitlab-Token"}, "Push Hook"},
+	Gitea:  {[]string{"X-Gitea-Event"}, []string{"X-Gitea-Delivery"}, []string{"X-Gitea-Signature"}, "push"},
+	// Whoever makes the hook chooses among the first three proofs; the others are those of earlier years.
+	CodeArts: {
+		[]string{"X-Repo-Event", "X-Gitlab-Event", "X-Devcloud-Event", "X-Codehub-Event"},
+		[]string{"X-Codehub-Delivery"},
+		[]string{"X-Repo-Token", "X-Gitlab-Token", "X-Auth-Token", "X-Devcloud-Token", "X-Codehub-Token"},
+		"Push Hook",
+	},
+}
+
+// first returns the first of some headers that is there.
+func first(h http.Header, names []string) string {
+	for _, name := range names {
+		if value := h.Get(name); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// Content returns the JSON that a request tells, which a provider may have put into a form.
+func Content(h http.Header, body []byte) []byte {
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	if media != "application/x-www-form-urlencoded" {
+		return body
+	}
+	form, _ := url.ParseQuery(string(body)) // what is missing in it is no JSON either
+	return []byte(form.Get("payload"))
 }
 
 // Verify reports whether a request was made by who knows the secret.
 func Verify(p Provider, secret string, h http.Header, body []byte) bool {
-	proof := h.Get(headers[p].proof)
 	switch p {
-	case GitHub, Gitea:
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write(body)
-		want := hex.EncodeToString(mac.Sum(nil))
-		return subtle.ConstantTimeCompare([]byte(strings.TrimPrefix(proof, "sha256=")), []byte(want)) == 1
+	case GitHub:
+		return signed(secret, first(h, headers[p].proof), body)
+	case Gitea:
+		return signed(secret, first(h, headers[p].proof), Content(h, body)) // also of a form it signs what is in it
 	default:
-		want, got := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(proof))
-		return proof != "" && subtle.ConstantTimeCompare(want[:], got[:]) == 1
+		return slices.ContainsFunc(headers[p].proof, func(name string) bool { return same(secret, h.Get(name)) })
 	}
 }
 
-// Event returns what a request is about, and the id that its provider gave to it; without one, the digest of its body.
-func Event(p Provider, h http.Header, body []byte) (event, id string) {
+// signed reports whether proof is the signature of a text.
+func signed(secret, proof string, text []byte) bool {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(text)
+	return same(hex.EncodeToString(mac.Sum(nil)), strings.TrimPrefix(proof, "sha256="))
+}
+
+// same compares two texts in a time that says nothing of them.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// Event returns what a request is about, and what is the same when the request comes again. The id that its provider gave to it is not
+// enough: it is not signed, and one of GitLab can stand for several requests.
+func Event(p Provider, h http.Header, body []byte) (event, key string) {
 	names := headers[p]
-	if id = h.Get(names.id); id == "" || len(id) > 100 {
-		sum := sha256.Sum256(body)
-		id = hex.EncodeToString(sum[:])
+	sum := sha256.Sum256(append([]byte(first(h, names.id)+"\n"), body...))
+	if event = first(h, names.event); event == "" {
+		var in struct {
+			Kind string `json:"object_kind"`
+		}
+		_ = json.Unmarshal(Content(h, body), &in) // which says what it is about to those who need the event
+		event = in.Kind
 	}
-	event = h.Get(names.event)
 	if event == names.push {
 		event = "push"
 	}
-	return event, id
+	return printable(event), hex.EncodeToString(sum[:])
+}
+
+// printable keeps what can be shown of a name, which nobody has checked.
+func printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name[:min(len(name), 100)])
 }
 
 // payload has the keys of all providers that matter here.
@@ -101,12 +156,12 @@ type payload struct {
 	} `json:"pusher"`
 }
 
+// repository has no homepage: at GitHub that is any address that its owner likes.
 type repository struct {
 	CloneURL      string `json:"clone_url"`
 	SSHURL        string `json:"ssh_url"`
 	HTMLURL       string `json:"html_url"`
 	URL           string `json:"url"`
-	Homepage      string `json:"homepage"`
 	GitHTTPURL    string `json:"git_http_url"`
 	GitSSHURL     string `json:"git_ssh_url"`
 	WebURL        string `json:"web_url"`
@@ -114,7 +169,7 @@ type repository struct {
 }
 
 func (r repository) urls() []string {
-	return []string{r.CloneURL, r.SSHURL, r.HTMLURL, r.GitHTTPURL, r.GitSSHURL, r.WebURL, r.URL, r.Homepage}
+	return []string{r.CloneURL, r.SSHURL, r.HTMLURL, r.GitHTTPURL, r.GitSSHURL, r.WebURL, r.URL}
 }
 
 // maxText bounds what is kept of a text that others send.
@@ -145,7 +200,7 @@ func ParsePush(body []byte) (Push, error) {
 
 func (p Push) check() error {
 	switch {
-	case !strings.HasPrefix(p.Ref, "refs/") || len(p.Ref) > maxText:
+	case !strings.HasPrefix(p.Ref, "refs/") || len(p.Ref) > maxText || strings.ContainsFunc(p.Ref, unicode.IsControl):
 		return fault.Field("ref", "must be the full name of a reference, such as refs/heads/main, found %.80q", p.Ref)
 	case !commitID.MatchString(p.After):
 		return fault.Field("after", "must be the id of a commit, found %.80q", p.After)

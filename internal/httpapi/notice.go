@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"slices"
+
 	"atelier/internal/build"
 	"atelier/internal/notice"
 )
@@ -13,6 +15,8 @@ func (a *API) noticeOperations() []operation {
 		handle("ShowJobNoticeConfigInfo", "GET /v1/job/{job_id}/notice", current, "What is told of a build task, by channel.", a.listNotices),
 		handle("UpdateNewNoticeNew", "PUT /v1/job/{job_id}/notice", current, "Change what is told over one channel.", a.updateNotice),
 		handle("CheckWebhookUrl", "POST /v1/job/check/webhook-url", current, "Send a message to a robot, to try its address.", a.checkWebhook),
+		handle("ShowProjectNotice", "GET /v1/projects/{project_id}/notice", own, "What is told of the build tasks that follow their project, by channel.", a.listProjectNotices),
+		handle("UpdateProjectNotice", "PUT /v1/projects/{project_id}/notice", own, "Change what is told of them over one channel.", a.updateProjectNotice),
 		handle("ListMessages", "GET /v1/messages", own, "System messages for the caller.", a.listMessages),
 		handle("ReadMessage", "POST /v1/messages/{message_id}/read", own, "Note that the caller has read a message.", a.readMessage),
 	}
@@ -24,48 +28,88 @@ type noticeAnswer struct {
 	ParamConfig text                  `json:"param_config"`
 }
 
-func (a *API) listNotices(c call, in jobRequest) (*envelope[[]noticeAnswer], error) {
+func presentNotice(s notice.Setting) noticeAnswer {
+	answer := noticeAnswer{NoticeType: s.Channel, EnableMap: make(map[notice.Event]bool), ParamConfig: text(s.Config)}
+	for _, e := range notice.Events {
+		answer.EnableMap[e] = slices.Contains(s.Events, e)
+	}
+	return answer
+}
+
+// taskNoticeAnswer also says whether the rest is the project's.
+type taskNoticeAnswer struct {
+	noticeAnswer
+	UseProjectNotice bool `json:"use_project_notice"`
+}
+
+func (a *API) listNotices(c call, in jobRequest) (*envelope[[]taskNoticeAnswer], error) {
 	settings, err := a.Notices.Settings(c.ctx(), c.actor(), build.JobID(in.JobID))
-	return wrap(list(settings, func(s notice.Setting) noticeAnswer {
-		answer := noticeAnswer{NoticeType: s.Channel, EnableMap: make(map[notice.Event]bool), ParamConfig: text(s.Config)}
-		for _, e := range notice.Events {
-			answer.EnableMap[e] = false
-		}
-		for _, e := range s.Events {
-			answer.EnableMap[e] = true
-		}
-		return answer
-	})), err
+	return wrap(list(settings, func(s notice.Setting) taskNoticeAnswer { return taskNoticeAnswer{presentNotice(s), s.Follows} })), err
+}
+
+type projectNoticeRequest struct {
+	ProjectID projectID `path:"project_id"`
+}
+
+func (a *API) listProjectNotices(c call, in projectNoticeRequest) (*envelope[[]noticeAnswer], error) {
+	settings, err := a.Notices.ProjectSettings(c.ctx(), c.actor(), build.ProjectID(in.ProjectID))
+	return wrap(list(settings, presentNotice)), err
+}
+
+type noticeBody struct {
+	NoticeType       string          `json:"notice_type" doc:"required"`
+	Events           *[]notice.Event `json:"enabled_event_type_names" doc:"required"`
+	SendSwitch       looseBool       `json:"send_switch"`
+	ParamConfig      *string         `json:"param_config"`
+	UseProjectNotice looseBool       `json:"use_project_notice"`
+}
+
+// change is what a body asks for.
+func (b noticeBody) change() (notice.Change, error) {
+	channel, err := notice.ParseChannel(b.NoticeType)
+	if err != nil {
+		return notice.Change{}, err
+	}
+	if b.Events == nil {
+		return notice.Change{}, invalid(codeInvalid, "enabled_event_type_names", "is missing")
+	}
+	change := notice.Change{Channel: channel, Events: *b.Events, Config: b.ParamConfig}
+	if on := b.SendSwitch.value; on != nil && !*on {
+		change.Events = nil
+	}
+	if change.Config != nil && (*change.Config == "" || *change.Config == build.Mask) {
+		change.Config = nil // what the client has read back
+	}
+	if follow := b.UseProjectNotice.value; follow != nil {
+		change.Follows = *follow
+	}
+	return change, nil
 }
 
 type updateNoticeRequest struct {
-	JobID jobID `path:"job_id"`
-	Body  struct {
-		NoticeType       string          `json:"notice_type" doc:"required"`
-		Events           *[]notice.Event `json:"enabled_event_type_names" doc:"required"`
-		SendSwitch       looseBool       `json:"send_switch"`
-		ParamConfig      *string         `json:"param_config"`
-		UseProjectNotice looseText       `json:"use_project_notice"` // there are no settings of projects that could be used
-	} `body:"json"`
+	JobID jobID      `path:"job_id"`
+	Body  noticeBody `body:"json"`
 }
 
 func (a *API) updateNotice(c call, in updateNoticeRequest) (*envelope[string], error) {
-	b := in.Body
-	channel, err := notice.ParseChannel(b.NoticeType)
+	change, err := in.Body.change()
 	if err != nil {
 		return nil, err
 	}
-	if b.Events == nil {
-		return nil, invalid(codeInvalid, "enabled_event_type_names", "is missing")
+	return wrap(""), a.Notices.Set(c.ctx(), c.actor(), build.JobID(in.JobID), change)
+}
+
+type updateProjectNoticeRequest struct {
+	ProjectID projectID  `path:"project_id"`
+	Body      noticeBody `body:"json"`
+}
+
+func (a *API) updateProjectNotice(c call, in updateProjectNoticeRequest) (*envelope[string], error) {
+	change, err := in.Body.change()
+	if err != nil {
+		return nil, err
 	}
-	events := *b.Events
-	if on := b.SendSwitch.value; on != nil && !*on {
-		events = nil
-	}
-	if b.ParamConfig != nil && (*b.ParamConfig == "" || *b.ParamConfig == build.Mask) {
-		b.ParamConfig = nil // what the client has read back
-	}
-	return wrap(""), a.Notices.Set(c.ctx(), c.actor(), build.JobID(in.JobID), channel, events, b.ParamConfig)
+	return wrap(""), a.Notices.SetProject(c.ctx(), c.actor(), build.ProjectID(in.ProjectID), change)
 }
 
 type disableNoticeRequest struct {
@@ -78,7 +122,7 @@ func (a *API) disableNotice(c call, in disableNoticeRequest) (*envelope[string],
 	if err != nil {
 		return nil, err
 	}
-	return wrap(""), a.Notices.Set(c.ctx(), c.actor(), build.JobID(in.JobID), channel, nil, nil)
+	return wrap(""), a.Notices.Set(c.ctx(), c.actor(), build.JobID(in.JobID), notice.Change{Channel: channel})
 }
 
 type checkWebhookRequest struct {

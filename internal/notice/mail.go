@@ -61,3 +61,9 @@ func (s *MailServer) send(ctx context.Context, to []string, title, text string) 
 	}
 	return client.DialAndSendWithContext(ctx, m)
 }
+
+// unknownReceiver reports whether a mail server has said that it will never take a letter for a receiver.
+func unknownReceiver(err error) bool {
+	e, ok := errors.AsType[*mail.SendError](err)
+	return ok && e.Reason == mail.ErrSMTPRcptTo && !e.IsTemp()
+}

@@ -62,6 +62,15 @@ type Setting struct {
 	Channel Channel
 	Events  []Event
 	Config  string // JSON of the client's; sealed in the store
+	Follows bool   // a task's: the rest is its project's
+}
+
+// Change is a new setting of a channel.
+type Change struct {
+	Channel Channel
+	Events  []Event
+	Config  *string // nil leaves the one that is there
+	Follows bool    // a task's: its project's setting counts instead
 }
 
 // Config is what a setting's JSON says. Robots have an address, and a key if they check signatures; mail has addresses of people.
@@ -151,12 +160,20 @@ type Notice struct {
 
 	JobName   string
 	ProjectID build.ProjectID
-	CreatorID string   // of the task
-	Followers []string // users who have marked the task as a favourite
-	UserID    string   // who started the build, or changed the task
+	CreatorID string // of the task
+	UserID    string // who started the build, or changed the task
 	UserName  string
 	Record    *build.Record // of an event about a build
 }
+
+// Way is the way that notices take: over a channel of a task.
+type Way struct {
+	JobID   build.JobID
+	Channel Channel
+}
+
+// Way returns the way that a notice takes.
+func (n Notice) Way() Way { return Way{n.JobID, n.Channel} }
 
 // Text is a notice in words.
 func (n Notice) Text(zone *time.Location) (title, text string) {

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -40,16 +41,39 @@ func NewRobots(allowed []netip.Prefix) *Robots {
 	}}
 }
 
-var errPrivate = errors.New("it leads to a private network; the operator can allow that with --notice-networks")
+var errPrivate = errors.New("it leads to a private network or to this machine; the operator can allow that with --notice-networks")
 
 func checkIP(ip netip.Addr, allowed []netip.Prefix) error {
 	if slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return nil
 	}
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(inner, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return errPrivate
 	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return fmt.Errorf("find out the addresses of this machine: %w", err)
+	}
+	for _, address := range own {
+		if p, err := netip.ParsePrefix(address.String()); err == nil && p.Addr().Unmap() == ip {
+			return errPrivate
+		}
+	}
 	return nil
+}
+
+// inner are further addresses that do not lead out, or lead anywhere by way of a translation.
+var inner = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"), // of providers, who have their own services there
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), // IPv4 addresses in IPv6, by four ways of translation
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2001::/32"),
+	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("fec0::/10"),
 }
 
 // maxAnswer is how much of a robot's answer is read.
@@ -57,7 +81,7 @@ const maxAnswer = 64 << 10
 
 // send sends a message in the form of the channel. The error says nothing of the address, which holds a key.
 func (r *Robots) send(ctx context.Context, channel Channel, c Config, text string, now time.Time) error {
-	address, body := message(channel, c, text, now)
+	address, body := message(channel, c, shorten(text), now)
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -83,6 +107,16 @@ func (r *Robots) send(ctx context.Context, channel Channel, c Config, text strin
 		return fmt.Errorf("the answer was %s", response.Status)
 	}
 	return refused(answer)
+}
+
+// maxText is how many bytes of a text are sent: WeCom takes no more than 2048.
+const maxText = 2000
+
+func shorten(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // refused reports what a chat service says in an answer that looks like a success: a number that is not 0.

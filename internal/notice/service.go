@@ -12,21 +12,27 @@ import (
 
 // Store keeps settings, what is to be told, and messages. Every method is one transaction.
 type Store interface {
-	// NoticeSettings returns the settings of a job, of those channels that have one.
+	// NoticeSettings returns the settings that count for a job, of those channels that have one.
 	NoticeSettings(ctx context.Context, id build.JobID) ([]Setting, error)
-	// SetNotice stores the setting of one channel of a job. A nil config leaves the one that is there.
-	SetNotice(ctx context.Context, id build.JobID, channel Channel, events []Event, sealed *string) error
+	// SetNotice stores the setting of one channel of a job, whose configuration is sealed.
+	SetNotice(ctx context.Context, id build.JobID, c Change) error
+	// ProjectNotices and SetProjectNotice do the same for the settings that a project's jobs may follow.
+	ProjectNotices(ctx context.Context, id build.ProjectID) ([]Setting, error)
+	SetProjectNotice(ctx context.Context, id build.ProjectID, c Change) error
 
-	// ClaimNotice takes the notice that is due longest, for as long as until says; false when none is due.
-	ClaimNotice(ctx context.Context, now, until time.Time) (Notice, bool, error)
+	// Favouring returns the users for whom a job is a favourite.
+	Favouring(ctx context.Context, id build.JobID) ([]string, error)
+
+	// ClaimNotice takes the notice that is due longest, for as long as until says, if its way is not busy; false when none is due.
+	ClaimNotice(ctx context.Context, now, until time.Time, busy []Way) (Notice, bool, error)
 	// ReleaseNotice gives back a notice that was claimed and not tried; it is due at a moment.
 	ReleaseNotice(ctx context.Context, id string, due time.Time) error
 	// NoticeSent notes that a notice was sent.
 	NoticeSent(ctx context.Context, id string) error
 	// NoticeFailed notes that a notice could not be sent. It is tried again at a moment; never when that is zero.
 	NoticeFailed(ctx context.Context, id, why string, next time.Time) error
-	// NextNotice returns when the next notice is due; the zero time when there is none.
-	NextNotice(ctx context.Context) (time.Time, error)
+	// NextNotice returns when the next notice is due whose way is not busy; the zero time when there is none.
+	NextNotice(ctx context.Context, busy []Way) (time.Time, error)
 	// ForgetNotices removes notices that were sent or given up before a moment, and messages of before it.
 	ForgetNotices(ctx context.Context, before time.Time) error
 
@@ -51,10 +57,11 @@ type UserMessage struct {
 
 // Tasks says whose tasks are whose.
 type Tasks interface {
+	Check(ctx context.Context, actor build.Actor, ref build.JobRef, right build.Right) error
 	JobFor(ctx context.Context, actor build.Actor, id build.JobID, right build.Right) (build.Job, error)
 }
 
-// Service keeps the settings of all tasks.
+// Service keeps the settings of all tasks and projects.
 type Service struct {
 	Store  Store
 	Tasks  Tasks
@@ -63,8 +70,8 @@ type Service struct {
 	Now    func() time.Time
 }
 
-// Settings returns the settings of a task that the actor may view, one for each channel. Their configuration has no secrets: where there
-// is one, it is nothing but asterisks.
+// Settings returns the settings that count for a task that the actor may view, one for each channel. Their configuration has no secrets: where
+// there is one, it is nothing but asterisks.
 func (s *Service) Settings(ctx context.Context, actor build.Actor, id build.JobID) ([]Setting, error) {
 	if _, err := s.Tasks.JobFor(ctx, actor, id, build.View); err != nil {
 		return nil, err
@@ -73,6 +80,23 @@ func (s *Service) Settings(ctx context.Context, actor build.Actor, id build.JobI
 	if err != nil {
 		return nil, err
 	}
+	return s.readable(stored)
+}
+
+// ProjectSettings returns those that a project's tasks may follow. The actor must be allowed to view the project's tasks.
+func (s *Service) ProjectSettings(ctx context.Context, actor build.Actor, id build.ProjectID) ([]Setting, error) {
+	if err := s.Tasks.Check(ctx, actor, build.JobRef{ProjectID: id}, build.View); err != nil {
+		return nil, err
+	}
+	stored, err := s.Store.ProjectNotices(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.readable(stored)
+}
+
+// readable returns a setting for each channel, without secrets.
+func (s *Service) readable(stored []Setting) ([]Setting, error) {
 	out := make([]Setting, len(Channels))
 	for i, channel := range Channels {
 		out[i].Channel = channel
@@ -80,50 +104,79 @@ func (s *Service) Settings(ctx context.Context, actor build.Actor, id build.JobI
 		if at < 0 {
 			continue
 		}
-		out[i].Events = stored[at].Events
-		if stored[at].Config == "" {
+		out[i] = stored[at]
+		if out[i].Config == "" {
 			continue
 		}
-		if out[i].Config = build.Mask; channel == Mail || channel == Message { // which say nothing but who
-			if out[i].Config, err = s.Sealer.Open(stored[at].Config); err != nil {
-				return nil, fmt.Errorf("open the notice settings of task %s: %w", id, err)
+		out[i].Config = build.Mask
+		if !channel.Robot() { // the others say nothing but who
+			text, err := s.Sealer.Open(stored[at].Config)
+			if err != nil {
+				return nil, fmt.Errorf("open notice settings: %w", err)
 			}
+			out[i].Config = text
 		}
 	}
 	return out, nil
 }
 
-// Set says which events of a task are told over a channel. A nil config leaves what was configured. The actor must be allowed to edit the task.
-func (s *Service) Set(ctx context.Context, actor build.Actor, id build.JobID, channel Channel, events []Event, config *string) error {
+// Set says which events of a task are told over a channel. The actor must be allowed to edit the task.
+func (s *Service) Set(ctx context.Context, actor build.Actor, id build.JobID, c Change) error {
 	if _, err := s.Tasks.JobFor(ctx, actor, id, build.Modify); err != nil {
 		return err
 	}
-	for _, e := range events {
+	stored, err := s.Store.NoticeSettings(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c, err = s.checked(c, stored); err != nil {
+		return err
+	}
+	return s.Store.SetNotice(ctx, id, c)
+}
+
+// SetProject says which events are told over a channel of the tasks that follow their project. The actor must be allowed to assign permissions
+// in it.
+func (s *Service) SetProject(ctx context.Context, actor build.Actor, id build.ProjectID, c Change) error {
+	if err := s.Tasks.Check(ctx, actor, build.JobRef{ProjectID: id}, build.Manage); err != nil {
+		return err
+	}
+	if c.Follows {
+		return fault.Field("use_project_notice", "must not be true for a project")
+	}
+	stored, err := s.Store.ProjectNotices(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c, err = s.checked(c, stored); err != nil {
+		return err
+	}
+	return s.Store.SetProjectNotice(ctx, id, c)
+}
+
+// checked returns a change with its configuration sealed, if it may be made to what is stored.
+func (s *Service) checked(c Change, stored []Setting) (Change, error) {
+	for _, e := range c.Events {
 		if !slices.Contains(Events, e) {
-			return fault.Field("enabled_event_type_names", "must be some of %v, found %.40q", Events, e)
+			return c, fault.Field("enabled_event_type_names", "must be some of %v, found %.40q", Events, e)
 		}
 	}
-	if config == nil && channel.Robot() && len(events) > 0 {
-		stored, err := s.Store.NoticeSettings(ctx, id)
-		if err != nil {
-			return err
+	if c.Config == nil {
+		own := func(s Setting) bool { return s.Channel == c.Channel && s.Config != "" && !s.Follows }
+		if c.Channel.Robot() && len(c.Events) > 0 && !c.Follows && !slices.ContainsFunc(stored, own) {
+			return c, fault.Field("param_config", "is missing; it says where the robot is, such as {\"webhook\": \"https://…\"}")
 		}
-		if !slices.ContainsFunc(stored, func(s Setting) bool { return s.Channel == channel && s.Config != "" }) {
-			return fault.Field("param_config", "is missing; it says where the robot is, such as {\"webhook\": \"https://…\"}")
-		}
+		return c, nil
 	}
-	var sealed *string
-	if config != nil {
-		if _, err := parseConfig(channel, *config); err != nil {
-			return err
-		}
-		text, err := s.Sealer.Seal(*config)
-		if err != nil {
-			return fmt.Errorf("seal notice settings: %w", err)
-		}
-		sealed = &text
+	if _, err := parseConfig(c.Channel, *c.Config); err != nil {
+		return c, err
 	}
-	return s.Store.SetNotice(ctx, id, channel, events, sealed)
+	text, err := s.Sealer.Seal(*c.Config)
+	if err != nil {
+		return c, fmt.Errorf("seal notice settings: %w", err)
+	}
+	c.Config = &text
+	return c, nil
 }
 
 // Test sends a message to a robot at once. The actor must be allowed to edit the task.

@@ -66,8 +66,11 @@ func ReadJUnit(r io.Reader) (Tests, error) {
 type junit struct {
 	tests  Tests
 	name   string // of the test that was read last
-	result string // of it: failure, error, skipped, passed; empty when it has been counted
+	result string // of it: failure, error, skipped, todo, passed; empty when it has been counted
 }
+
+// todo is the result of a test that may fail since it is known to.
+const todo = "todo"
 
 func (j *junit) element(e *elements, start xml.StartElement) {
 	switch name := start.Name.Local; {
@@ -80,7 +83,10 @@ func (j *junit) element(e *elements, start xml.StartElement) {
 		j.tests.Time = min(j.tests.Time+duration(attribute(start, "time")), maxTime)
 	case name != "failure" && name != "error" && name != "skipped":
 	case e.parent(1) == "testcase":
-		if j.result != "error" && j.result != "failure" { // several are one
+		switch {
+		case name == "skipped" && attribute(start, "type") == todo: // Node; that it fails is known
+			j.result = todo
+		case j.result != "error" && j.result != "failure" && j.result != todo: // several are one
 			j.result = name
 		}
 	case e.parent(1) == "testsuite" && name != "skipped": // it broke before its tests began
@@ -99,7 +105,7 @@ func (j *junit) endTest() {
 		j.tests.Failed++
 	case "error":
 		j.tests.Errors++
-	case "skipped":
+	case "skipped", todo:
 		j.tests.Skipped++
 	default:
 		j.tests.Succeeded++

@@ -26,6 +26,7 @@ func TestReadJUnit(t *testing.T) {
 		"jest.xml": {
 			Succeeded: 1, Failed: 1, Errors: 1, Skipped: 1, Time: 10 * time.Millisecond, Bad: []string{"cart totals", "Test suite failed to run"},
 		},
+		"node.xml":   {Succeeded: 2, Failed: 1, Skipped: 1, Time: 10 * time.Millisecond, Bad: []string{"test.pays"}},
 		"nested.xml": {Succeeded: 1, Failed: 1, Skipped: 1, Time: 500 * time.Millisecond, Bad: []string{"inner.größe"}},
 	} {
 		t.Run(file, func(t *testing.T) {

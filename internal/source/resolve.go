@@ -126,6 +126,30 @@ func (c *Client) lookUp(ctx context.Context, url string, ref Ref) (branch, want,
 	return branch, want, id, nil
 }
 
+// maxHeads bounds what a repository may say of its branches, in bytes.
+const maxHeads = 16 << 20
+
+// Branches returns the commits of all branches of a repository, and the name of the default branch; empty when it has none.
+func (c *Client) Branches(ctx context.Context, url string) (heads map[string]string, standard string, err error) {
+	if err := c.policy.CheckURL(url); err != nil {
+		return nil, "", err
+	}
+	out, err := c.git(ctx, command{args: []string{"ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"}, limit: maxHeads})
+	if err != nil {
+		return nil, "", c.unreadable(url, err)
+	}
+	heads = make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		value, of, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		if target, ok := strings.CutPrefix(value, "ref: refs/heads/"); ok && of == "HEAD" {
+			standard = target
+		} else if name, ok := strings.CutPrefix(of, "refs/heads/"); ok && wholeID(value) {
+			heads[name] = value
+		}
+	}
+	return heads, standard, nil
+}
+
 // parseCommit reads a commit object.
 func parseCommit(id string, content []byte) Commit {
 	found := Commit{ID: id}

@@ -127,6 +127,10 @@ func testResolve(t *testing.T, c *Client, url string, a app) {
 			t.Errorf("Resolve(%+v): %v\n%s", test.ref, err, diff)
 		}
 	}
+	heads, standard, err := c.Branches(t.Context(), url)
+	if diff := cmp.Diff(map[string]string{"main": a.tip, "feature/side": a.side}, heads); err != nil || diff != "" || standard != "main" {
+		t.Errorf("the branches, of which the default is %q, %v:\n%s", standard, err, diff)
+	}
 	for _, test := range []struct {
 		ref  Ref
 		says string

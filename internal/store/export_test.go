@@ -62,7 +62,8 @@ func (s *Store) Fill(ctx context.Context, large []string) (err error) {
 			WHEN column_name IN ('id', 'parent_id', 'key', 'token', 'info_id', 'uuid', 'build_project_id', 'record_id', 'name', 'address') THEN '''v'' || i'
 			WHEN column_name = 'job_id' THEN '''v'' || i % 20'
 			ELSE '''v'' || i % 500' END, ', ' ORDER BY ordinal_position)
-		FROM information_schema.columns WHERE table_schema = current_schema() AND table_name NOT LIKE 'goose%' GROUP BY table_name`)
+		FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+		WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'goose%' GROUP BY table_name`)
 	if err != nil {
 		return err
 	}

@@ -135,23 +135,24 @@ func (s *Store) PushedJobs(ctx context.Context) ([]build.Job, error) {
 }
 
 // ClaimPoll implements [hook.PollStore].
-func (s *Store) ClaimPoll(ctx context.Context, id build.JobID, now, next time.Time) (seen string, ok bool, err error) {
+func (s *Store) ClaimPoll(ctx context.Context, id build.JobID, now, next time.Time) (seen hook.Seen, ok bool, err error) {
+	text := "{}"
 	err = s.write(ctx, func(t *tx) error {
-		err := t.row(ctx, `INSERT INTO polls (job_id, commit_id, next_at) VALUES (?, '', ?)
-			ON CONFLICT (job_id) DO UPDATE SET next_at = excluded.next_at WHERE polls.next_at <= ? RETURNING commit_id`, string(id), millis(next), millis(now)).Scan(&seen)
+		err := t.row(ctx, `INSERT INTO polls (job_id, next_at) VALUES (?, ?)
+			ON CONFLICT (job_id) DO UPDATE SET next_at = excluded.next_at WHERE polls.next_at <= ? RETURNING seen`, string(id), millis(next), millis(now)).Scan(&text)
 		ok = err == nil
 		if errors.Is(err, sql.ErrNoRows) {
 			err = nil
 		}
 		return err
 	})
-	return seen, ok, err
+	return seen, ok, errors.Join(err, fromJSON(text, &seen))
 }
 
 // SetPolled implements [hook.PollStore].
-func (s *Store) SetPolled(ctx context.Context, id build.JobID, commit string) error {
+func (s *Store) SetPolled(ctx context.Context, id build.JobID, seen hook.Seen) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE polls SET commit_id = ? WHERE job_id = ?`, commit, string(id))
+		_, err := t.exec(ctx, `UPDATE polls SET seen = ? WHERE job_id = ?`, asJSON(seen), string(id))
 		return err
 	})
 }

@@ -28,7 +28,7 @@ func tellOfBuild(ctx context.Context, t *tx, id build.RecordID, e build.End) err
 	}
 	n, err := t.exec(ctx, `INSERT INTO notices (id, job_id, record_id, event, channel, user_id, user_name, at, state, tries, next_at, error)
 		SELECT r.id || '-' || s.channel, r.job_id, r.id, CAST(? AS TEXT), s.channel, r.user_id, r.user_name, r.finished_at, 'waiting', 0, r.finished_at, ''
-		FROM records r JOIN notice_settings s ON s.job_id = r.job_id WHERE r.id = ? AND r.parent_id = '' AND s.events LIKE ?
+		FROM records r JOIN job_notices s ON s.job_id = r.job_id WHERE r.id = ? AND r.parent_id = '' AND s.events LIKE ?
 		ON CONFLICT DO NOTHING`, string(event), string(id), barred(event))
 	t.noticed = t.noticed || n > 0
 	return err
@@ -38,7 +38,7 @@ func tellOfBuild(ctx context.Context, t *tx, id build.RecordID, e build.End) err
 func tellOfJob(ctx context.Context, t *tx, id build.JobID, event notice.Event, by build.Actor, at time.Time, once string) error {
 	n, err := t.exec(ctx, `INSERT INTO notices (id, job_id, record_id, event, channel, user_id, user_name, at, state, tries, next_at, error)
 		SELECT CAST(? AS TEXT) || '-' || channel, job_id, '', CAST(? AS TEXT), channel, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), 'waiting', 0, CAST(? AS BIGINT), ''
-		FROM notice_settings WHERE job_id = ? AND events LIKE ? ON CONFLICT DO NOTHING`,
+		FROM job_notices WHERE job_id = ? AND events LIKE ? ON CONFLICT DO NOTHING`,
 		string(id)+"-"+string(event)+"-"+once, string(event), by.UserID, by.UserName, millis(at), millis(at), string(id), barred(event))
 	t.noticed = t.noticed || n > 0
 	return err
@@ -49,13 +49,22 @@ func barred(event notice.Event) string { return "%|" + string(event) + "|%" }
 
 // NoticeSettings implements [notice.Store].
 func (s *Store) NoticeSettings(ctx context.Context, id build.JobID) ([]notice.Setting, error) {
-	rows, err := s.reader.rows(ctx, `SELECT channel, events, config FROM notice_settings WHERE job_id = ? ORDER BY channel`, string(id))
+	return s.noticeSettings(ctx, `SELECT channel, events, config, follows FROM job_notices WHERE job_id = ? ORDER BY channel`, string(id))
+}
+
+// ProjectNotices implements [notice.Store].
+func (s *Store) ProjectNotices(ctx context.Context, id build.ProjectID) ([]notice.Setting, error) {
+	return s.noticeSettings(ctx, `SELECT channel, events, config, FALSE FROM project_notices WHERE project_id = ? ORDER BY channel`, string(id))
+}
+
+func (s *Store) noticeSettings(ctx context.Context, query, id string) ([]notice.Setting, error) {
+	rows, err := s.reader.rows(ctx, query, id)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, func(row scanner) (set notice.Setting, err error) {
 		var events string
-		err = row.Scan(&set.Channel, &events, &set.Config)
+		err = row.Scan(&set.Channel, &events, &set.Config, &set.Follows)
 		for event := range strings.SplitSeq(strings.Trim(events, "|"), "|") {
 			if event != "" {
 				set.Events = append(set.Events, notice.Event(event))
@@ -66,29 +75,68 @@ func (s *Store) NoticeSettings(ctx context.Context, id build.JobID) ([]notice.Se
 }
 
 // SetNotice implements [notice.Store].
-func (s *Store) SetNotice(ctx context.Context, id build.JobID, channel notice.Channel, events []notice.Event, sealed *string) error {
-	text := "|"
-	for _, e := range events {
-		text += string(e) + "|"
-	}
-	config, update := "", ``
-	if sealed != nil {
-		config, update = *sealed, `, config = excluded.config`
-	}
+func (s *Store) SetNotice(ctx context.Context, id build.JobID, c notice.Change) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO notice_settings (job_id, channel, events, config) VALUES (?, ?, ?, ?)
-			ON CONFLICT (job_id, channel) DO UPDATE SET events = excluded.events`+update, string(id), string(channel), text, config)
+		config, update := config(c)
+		_, err := t.exec(ctx, `INSERT INTO notice_settings (job_id, channel, events, config, follows) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (job_id, channel) DO UPDATE SET events = excluded.events, follows = excluded.follows`+update, string(id), string(c.Channel), bars(c.Events), config, c.Follows)
 		return err
 	})
 }
 
+// SetProjectNotice implements [notice.Store].
+func (s *Store) SetProjectNotice(ctx context.Context, id build.ProjectID, c notice.Change) error {
+	return s.write(ctx, func(t *tx) error {
+		config, update := config(c)
+		_, err := t.exec(ctx, `INSERT INTO project_notices (project_id, channel, events, config) VALUES (?, ?, ?, ?)
+			ON CONFLICT (project_id, channel) DO UPDATE SET events = excluded.events`+update, string(id), string(c.Channel), bars(c.Events), config)
+		return err
+	})
+}
+
+// bars writes events as the tables have them.
+func bars(events []notice.Event) string {
+	text := "|"
+	for _, e := range events {
+		text += string(e) + "|"
+	}
+	return text
+}
+
+// config is the configuration of a setting that is new, and the words that change that of one which is there.
+func config(c notice.Change) (text, update string) {
+	if c.Config == nil {
+		return "", ""
+	}
+	return *c.Config, ", config = excluded.config"
+}
+
+// Favouring implements [notice.Store].
+func (s *Store) Favouring(ctx context.Context, id build.JobID) ([]string, error) {
+	rows, err := s.reader.rows(ctx, `SELECT user_id FROM favourites WHERE job_id = ? ORDER BY user_id`, string(id))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanID)
+}
+
+// notOn is the condition of notices whose way is not one of some.
+func notOn(busy []notice.Way) (condition string, args []any) {
+	for _, w := range busy {
+		condition += ` AND NOT (job_id = ? AND channel = ?)`
+		args = append(args, string(w.JobID), string(w.Channel))
+	}
+	return condition, args
+}
+
 // ClaimNotice implements [notice.Store].
-func (s *Store) ClaimNotice(ctx context.Context, now, until time.Time) (n notice.Notice, ok bool, err error) {
+func (s *Store) ClaimNotice(ctx context.Context, now, until time.Time, busy []notice.Way) (n notice.Notice, ok bool, err error) {
 	var record build.RecordID
+	free, args := notOn(busy)
 	err = s.write(ctx, func(t *tx) error {
 		var at int64
-		err := t.row(ctx, `UPDATE notices SET next_at = ? WHERE id = (SELECT id FROM notices WHERE state = 'waiting' AND next_at <= ? ORDER BY next_at LIMIT 1`+
-			s.dialect.skipLocked()+`) RETURNING id, job_id, record_id, event, channel, tries, at, user_id, user_name`, millis(until), millis(now)).
+		err := t.row(ctx, `UPDATE notices SET next_at = ? WHERE id = (SELECT id FROM notices WHERE state = 'waiting' AND next_at <= ?`+free+` ORDER BY next_at LIMIT 1`+
+			s.dialect.skipLocked()+`) RETURNING id, job_id, record_id, event, channel, tries, at, user_id, user_name`, append([]any{millis(until), millis(now)}, args...)...).
 			Scan(&n.ID, &n.JobID, &record, &n.Event, &n.Channel, &n.Tries, &at, &n.UserID, &n.UserName)
 		if errors.Is(err, sql.ErrNoRows) {
 			ok = false
@@ -100,15 +148,8 @@ func (s *Store) ClaimNotice(ctx context.Context, now, until time.Time) (n notice
 		ok, n.At = true, moment(at)
 		return t.row(ctx, `SELECT name, project_id, creator_id FROM jobs WHERE id = ?`, string(n.JobID)).Scan(&n.JobName, &n.ProjectID, &n.CreatorID)
 	})
-	if err != nil || !ok {
+	if err != nil || !ok || record == "" {
 		return n, ok, err
-	}
-	rows, err := s.reader.rows(ctx, `SELECT user_id FROM favourites WHERE job_id = ? ORDER BY user_id`, string(n.JobID))
-	if err != nil {
-		return n, true, err
-	}
-	if n.Followers, err = collect(rows, func(row scanner) (id string, err error) { return id, row.Scan(&id) }); err != nil || record == "" {
-		return n, true, err
 	}
 	// The build may be read also after its job was deleted.
 	r, _, err := scanRecord(s.reader.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`, string(record)))
@@ -145,9 +186,10 @@ func (s *Store) NoticeFailed(ctx context.Context, id, why string, next time.Time
 }
 
 // NextNotice implements [notice.Store].
-func (s *Store) NextNotice(ctx context.Context) (time.Time, error) {
+func (s *Store) NextNotice(ctx context.Context, busy []notice.Way) (time.Time, error) {
 	var next int64
-	err := s.reader.row(ctx, `SELECT next_at FROM notices WHERE state = 'waiting' ORDER BY next_at LIMIT 1`).Scan(&next)
+	free, args := notOn(busy)
+	err := s.reader.row(ctx, `SELECT next_at FROM notices WHERE state = 'waiting'`+free+` ORDER BY next_at LIMIT 1`, args...).Scan(&next)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}

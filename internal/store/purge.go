@@ -45,7 +45,7 @@ func (s *Store) DoomedJobs(ctx context.Context) ([]build.JobID, error) {
 }
 
 // Purge removes at most n builds of a doomed job, and the job when none is left. It reports whether there is more that can be
-// removed now: a build that an executor still holds has to end first. Each call is a piece that is complete in itself, so a
+// removed now: a build that an executor still holds has to end first, and what was to be told of the job be told or given up. Each call is a piece that is complete in itself, so a
 // server that dies between two of them, or another one that does the same work, loses nothing.
 func (s *Store) Purge(ctx context.Context, id build.JobID, now time.Time, n int) (more bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
@@ -56,7 +56,8 @@ func (s *Store) Purge(ctx context.Context, id build.JobID, now time.Time, n int)
 			return err
 		}
 		var held int
-		if err := t.row(ctx, `SELECT count(*) FROM records WHERE job_id = ? AND state IN ('scheduled', 'running')`, string(id)).Scan(&held); err != nil || held > 0 {
+		if err := t.row(ctx, `SELECT (SELECT count(*) FROM records WHERE job_id = ? AND state IN ('scheduled', 'running'))
+			+ (SELECT count(*) FROM notices WHERE job_id = ? AND state = 'waiting')`, string(id), string(id)).Scan(&held); err != nil || held > 0 {
 			return err
 		}
 		rows, err := t.rows(ctx, `SELECT id FROM records WHERE job_id = ? ORDER BY created_at LIMIT ?`, string(id), n)

@@ -233,6 +233,7 @@ func (s *Store) Records(ctx context.Context, q build.RecordQuery) ([]build.Recor
 		}
 	}
 	in("trigger_type", anys(q.Triggers))
+	in("state", anys(q.States))
 	in("branch", anys(q.Branches))
 	in("tag", anys(q.Tags))
 	if !q.From.IsZero() {

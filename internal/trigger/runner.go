@@ -2,7 +2,6 @@ package trigger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -51,14 +50,16 @@ const MaxFailures = 10
 const (
 	// maxLate is how old a time may be that still counts. What was missed for longer is not made up.
 	maxLate = 5 * time.Minute
-	// patience is how long a task has to be looked at. A repository that is away must not keep the others waiting for ever.
+	// patience is how long a repository has to answer.
 	patience = time.Minute
-	// atOnce is how many tasks are looked at together.
+	// atOnce is how many repositories are looked at together in a minute.
 	atOnce = 8
 )
 
-// Run starts builds as their times come, until ctx ends.
+// Run starts builds as their times come, until ctx ends. A minute does not wait for the one before, in which a repository may be slow.
 func (r *Runner) Run(ctx context.Context) {
+	var minutes sync.WaitGroup
+	defer minutes.Wait()
 	last := time.Now().Truncate(time.Minute)
 	for {
 		timer := time.NewTimer(time.Until(last.Add(time.Minute)))
@@ -74,7 +75,8 @@ func (r *Runner) Run(ctx context.Context) {
 		}
 		for last.Before(now) {
 			last = last.Add(time.Minute)
-			r.Minute(ctx, last)
+			at := last
+			minutes.Go(func() { r.Minute(ctx, at) })
 		}
 	}
 }
@@ -95,12 +97,8 @@ func (r *Runner) Minute(ctx context.Context, minute time.Time) {
 		if !due {
 			continue
 		}
-		places <- struct{}{}
 		all.Go(func() {
-			defer func() { <-places }()
-			ctx, cancel := context.WithTimeout(ctx, patience)
-			defer cancel()
-			if err := r.start(ctx, job, schedule, minute); err != nil && !errors.Is(context.Cause(ctx), context.Canceled) {
+			if err := r.start(ctx, job, schedule, minute, places); err != nil && ctx.Err() == nil {
 				r.Log.Error("start a scheduled build", "job", job.ID, "error", err)
 			}
 		})
@@ -126,14 +124,17 @@ func (r *Runner) due(job build.Job, minute time.Time) (Schedule, bool) {
 	return Schedule{}, false
 }
 
-// start starts a task's build, as the one who made the task.
-func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute time.Time) error {
+// start starts a task's build, as the one who made the task. Repositories are looked at in one of the places, so that those that are away
+// do not hold up tasks that are built without a look.
+func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute time.Time, places chan struct{}) error {
 	given, err := r.givenUp(ctx, job)
 	if err != nil || given {
 		return err
 	}
 	if s.Changed {
+		places <- struct{}{}
 		changed, err := r.changed(ctx, job)
+		<-places
 		if err != nil || !changed {
 			return err
 		}
@@ -150,29 +151,35 @@ func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute ti
 }
 
 // givenUp reports whether the timer is ignored: too many scheduled builds of the task, as it is configured now, have failed one
-// after another, and no build has succeeded since.
+// after another, and no build has succeeded since the first of them. Those that are not over say nothing yet.
 func (r *Runner) givenUp(ctx context.Context, job build.Job) (bool, error) {
-	timed, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Triggers: []build.Trigger{build.Timed}, Limit: r.MaxFailures})
+	timed, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Triggers: []build.Trigger{build.Timed}, States: over, Limit: r.MaxFailures})
 	if err != nil || len(timed) < r.MaxFailures {
 		return false, err
 	}
 	if slices.ContainsFunc(timed, func(b build.Record) bool { return !failed(b) || b.JobVersion != job.Version }) {
 		return false, nil
 	}
-	latest, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Limit: 1})
-	if err != nil || len(latest) > 0 && latest[0].State == build.Succeeded {
+	good, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, States: []build.State{build.Succeeded}, Limit: 1})
+	if err != nil || len(good) > 0 && good[0].Number > timed[len(timed)-1].Number {
 		return false, err
 	}
 	r.Log.Warn("the timer of a task is ignored: its scheduled builds fail; change the task, or build it with success", "job", job.ID, "failures", r.MaxFailures)
 	return true, nil
 }
 
+// over are the states of builds that are over.
+var over = []build.State{build.Succeeded, build.Failed, build.Unschedulable, build.Aborted, build.TimedOut}
+
 func failed(b build.Record) bool {
 	return b.State == build.Failed || b.State == build.Unschedulable || b.State == build.TimedOut
 }
 
-// changed reports whether the task's branch has another commit than its last build.
+// changed reports whether the task's branch has another commit than its last build. One that has not begun will build what the branch has
+// then.
 func (r *Runner) changed(ctx context.Context, job build.Job) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	src, ok := job.Config.Source()
 	if !ok {
 		return true, nil
@@ -189,5 +196,9 @@ func (r *Runner) changed(ctx context.Context, job build.Job) (bool, error) {
 		query.Branches = []string{commit.Branch}
 	}
 	last, _, err := r.Tasks.Records(ctx, query)
-	return len(last) == 0 || last[0].Commit != commit.ID, err
+	if err != nil || len(last) == 0 {
+		return err == nil, err
+	}
+	waits := last[0].Commit == "" && !last[0].State.Final()
+	return !waits && last[0].Commit != commit.ID, nil
 }

@@ -47,9 +47,13 @@ func (still) StopBuild(build.RecordID)         {}
 type branches struct {
 	mu   sync.Mutex
 	head string
+	away chan struct{} // nil, or closed when the repository answers
 }
 
 func (b *branches) Resolve(context.Context, build.ProjectID, build.Source, source.Ref) (source.Commit, error) {
+	if b.away != nil {
+		<-b.away
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return source.Commit{ID: b.head, Branch: "main"}, nil
@@ -250,4 +254,65 @@ func TestGivingUp(t *testing.T) {
 	w.finish(build.Succeeded)
 	pass(1, build.Failed)
 	w.wantBuilds(job, 32)
+	pass(14, build.Failed) // ten in all
+	w.wantBuilds(job, 41)
+}
+
+// Builds that are not over do not hide that those before them have failed.
+func TestGivingUpWhileBuildsRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	job := w.task("app", "spec", "* * * * *")
+	w.minute(noon)
+	for i := range 20 {
+		w.minute(noon.Add(time.Duration(i+1) * time.Minute))
+		if i < 10 {
+			w.finish(build.Failed) // the older of two
+		}
+	}
+	w.wantBuilds(job, 11)
+}
+
+// A build that waits will have what the branch has then, so that no second one has to wait beside it.
+func TestNoSecondBuildWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	job := w.task("app", "spec", "* * * * *", "isCodeUpdated", "true")
+	w.minute(noon)
+	w.heads.head = "2222"
+	w.minute(noon.Add(time.Minute))
+	w.wantBuilds(job, 1)
+	w.finish(build.Succeeded)
+	w.minute(noon.Add(2 * time.Minute))
+	w.wantBuilds(job, 1)
+}
+
+// Repositories that do not answer hold up nobody but those that need them.
+func TestRepositoriesThatAreAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.heads.away = make(chan struct{})
+	var stuck []build.Job
+	for i := range 20 {
+		stuck = append(stuck, w.task(fmt.Sprintf("a%d", i), "spec", "* * * * *", "isCodeUpdated", "true"))
+	}
+	job := w.task("b", "spec", "* * * * *")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.minute(noon)
+	}()
+	for late := time.After(time.Minute); len(w.builds(job)) == 0; {
+		select {
+		case <-late:
+			t.Fatal("is held up")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	w.wantBuilds(stuck[0], 0)
+	close(w.heads.away)
+	<-done
+	for _, job := range stuck {
+		w.wantBuilds(job, 1)
+	}
 }

@@ -60,7 +60,7 @@ func (s *Schedule) parameter(name, value string) (err error) {
 		}
 	case "isDST":
 		dst, err := boolean(name, value)
-		s.standard = !dst
+		s.standard = value != "" && !dst
 		return err
 	case "isCodeUpdated":
 		s.Changed, err = boolean(name, value)
@@ -134,11 +134,15 @@ func shorten(s string) string {
 // Next returns the first moment of the schedule after the given one; the zero time when there is none in the next years. A time
 // that the clock skips when summer begins does not come; one that it shows twice when summer ends counts once, the first time.
 func (s Schedule) Next(after time.Time) time.Time {
-	next := s.times.Next(after.In(s.zoneAt(after)))
-	for !next.IsZero() && again(next) {
-		next = s.times.Next(next)
+	zone := s.zoneAt(after)
+	for clock := shown(after.In(zone)); ; {
+		if clock = s.times.Next(clock); clock.IsZero() {
+			return clock
+		}
+		if at, ok := when(clock, zone); ok && at.After(after) {
+			return at
+		}
 	}
-	return next
 }
 
 // Due reports whether a moment, which is a whole minute, is one of the schedule.
@@ -158,15 +162,20 @@ func (s Schedule) zoneAt(t time.Time) *time.Location {
 	return s.zone
 }
 
-// again reports whether the clock has shown the time of t before, an hour or so ago.
-func again(t time.Time) bool {
+// shown is what the clock on the wall shows, as a time of a zone without summer, in which schedules are counted.
+func shown(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// when is the first moment at which the clock of a zone shows a time; false when it skips that.
+func when(clock time.Time, zone *time.Location) (time.Time, bool) {
+	t := time.Date(clock.Year(), clock.Month(), clock.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, zone)
 	_, now := t.Zone()
 	_, before := t.Add(-3 * time.Hour).Zone()
-	if before <= now {
-		return false
+	if earlier := t.Add(time.Duration(now-before) * time.Second); before > now && shown(earlier).Equal(clock) {
+		return earlier, true
 	}
-	earlier := t.Add(time.Duration(now-before) * time.Second)
-	return earlier.Format(time.DateTime) == t.Format(time.DateTime)
+	return t, shown(t).Equal(clock)
 }
 
 // Schedules checks the triggers of tasks. It implements build.Triggers.

@@ -1,6 +1,7 @@
 package trigger_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,10 @@ func TestNext(t *testing.T) {
 		{"summer begins elsewhere", timer("spec", "15 2 * * *", "timeZoneId", "America/New_York"), "2026-03-07T00:00:00Z", []string{"2026-03-07T07:15:00Z", "2026-03-09T06:15:00Z"}},
 		{"summer ends elsewhere", timer("spec", "15 1 * * *", "timeZoneId", "America/New_York", "isDST", "true"), "2026-10-31T12:00:00Z", []string{"2026-11-01T05:15:00Z", "2026-11-02T06:15:00Z"}},
 		// Lord Howe: the clock moves by half an hour.
+		{"no word on summer", timer("spec", "30 2 * * *", "timeZoneId", "Europe/Berlin", "isDST", ""), "2026-07-01T00:00:00Z", []string{"2026-07-01T00:30:00Z"}},
 		{"half an hour", timer("spec", "45 1 * * *", "timeZoneId", "Australia/Lord_Howe"), "2026-04-03T20:00:00Z", []string{"2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"}},
+		{"later that day", timer("spec", "0 9 * * *", "timeZoneId", "Australia/Lord_Howe"), "2026-04-04T00:00:00Z", []string{"2026-04-04T22:30:00Z", "2026-04-05T22:30:00Z"}},
+		{"half an hour that does not come", timer("spec", "15 2 * * *", "timeZoneId", "Australia/Lord_Howe"), "2026-10-02T15:00:00Z", []string{"2026-10-02T15:45:00Z", "2026-10-04T15:15:00Z"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,6 +80,38 @@ func TestNext(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("times (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestClock looks at the clock of a zone every quarter of an hour, over a year: a time is due when the clock shows it, the first time that it does.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Europe/Berlin", "America/New_York", "America/Havana", "Africa/Cairo", "Africa/Casablanca", "Australia/Lord_Howe"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			zone, err := time.LoadLocation(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, hour := range []int{0, 1, 2, 3, 4, 12} {
+				s, err := trigger.ParseSchedule(timer("spec", fmt.Sprintf("*/15 %d * * *", hour), "timeZoneId", name), time.UTC)
+				if err != nil {
+					t.Fatal(err)
+				}
+				begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+				shown, next := make(map[string]bool), s.Next(begin.Add(-time.Second))
+				for at := begin; at.Before(begin.AddDate(1, 0, 0)); at = at.Add(15 * time.Minute) {
+					clock := at.In(zone)
+					text := clock.Format(time.DateTime)
+					if due := clock.Hour() == hour && !shown[text]; due != next.Equal(at) {
+						t.Fatalf("%d o'clock: at %s (%s) due is %t, but the next time after the last one is %s", hour, at, text, due, next)
+					} else if due {
+						next = s.Next(at)
+					}
+					shown[text] = true
+				}
 			}
 		})
 	}

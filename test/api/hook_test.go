@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -122,11 +123,14 @@ func TestPush(t *testing.T) {
 	for n, provider := range []string{"github", "gitlab", "gitea", "codearts"} {
 		commit := repo.Commit("for " + provider)
 		body := pushed(repo.URL()+".git", "refs/heads/main", commit)
+		if provider == "github" { // which does so unless it is told otherwise
+			body = url.Values{"payload": {body}}.Encode()
+		}
 		headers := map[string][]string{
-			"github":   {"X-GitHub-Event", "push", "X-GitHub-Delivery", "d1", "X-Hub-Signature-256", "sha256=" + hmacOf(hookSecret, body)},
+			"github":   {"Content-Type", "application/x-www-form-urlencoded", "X-GitHub-Event", "push", "X-GitHub-Delivery", "d1", "X-Hub-Signature-256", "sha256=" + hmacOf(hookSecret, body)},
 			"gitlab":   {"X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", hookSecret},
 			"gitea":    {"X-Gitea-Event", "push", "X-Gitea-Signature", hmacOf(hookSecret, body)},
-			"codearts": {"X-Codehub-Event", "Push Hook", "X-Codehub-Token", hookSecret},
+			"codearts": {"X-Gitlab-Event", "Push Hook", "X-Auth-Token", hookSecret}, // one of the names that one can choose there, and no token of ours
 		}[provider]
 		id, a := deliver(t, s, provider, body, headers...)
 		if id == "" {
@@ -281,7 +285,7 @@ func TestPolling(t *testing.T) {
 	repo := s.NewRepository("app")
 	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh: {inputs: {command: \"true\"}}\n")
 	repo.Commit("init")
-	job := create(t, c, autoBuilt(s, "auto", repo.URL()))
+	job := create(t, c, autoBuilt(s, "auto", repo.URL(), "release/*"))
 	off := create(t, c, fromFile(s, "off", repo.URL()))
 	// What is seen first is nothing new, and nobody can say when that is. So commits are made until one is built.
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -296,8 +300,23 @@ func TestPolling(t *testing.T) {
 	if r := await(t, c, job, 1); *r.TriggerType != "CODEHUB_TRIGGER" || *r.Branch != "main" || *r.Status != "SUCCESS" {
 		t.Errorf("%+v", r)
 	}
-	if a := s.Call(s.Admin, "GET", "/v1/hooks/"+s.Project+"/deliveries", ""); !strings.Contains(a.Body, `"provider":"poll"`) {
-		t.Errorf("%s", a.Body)
+	// A branch that is new, and one that the task does not build.
+	repo.Git("checkout", "-q", "-b", "feature")
+	release := repo.Commit("release")
+	repo.Git("branch", "release/1.0") // which is there with its commit at once
+	deliveries := func() string { return s.Call(s.Admin, "GET", "/v1/hooks/"+s.Project+"/deliveries", "").Body }
+	for n := 0; !strings.Contains(deliveries(), `"ref":"refs/heads/release/1.0"`); n++ {
+		if n == 1000 {
+			t.Fatal("the new branch is not seen")
+		}
+		<-tick.C
+	}
+	newest := decoded[struct{ Result struct{ Deliveries []told } }](t, deliveries()).Result.Deliveries[0]
+	if r := await(t, c, job, awaitTold(t, s, newest.ID).Results[0].Number); *r.Branch != "release/1.0" || *r.Commit != release || *r.TriggerType != "CODEHUB_TRIGGER" {
+		t.Errorf("%+v", r)
+	}
+	if told := deliveries(); !strings.Contains(told, `"provider":"poll"`) || strings.Contains(told, "refs/heads/feature") {
+		t.Errorf("%s", told)
 	}
 	if r := ok(t, c.ShowRunningStatus, &model.ShowRunningStatusRequest{JobId: off}).Result; r.LastBuildNo != nil {
 		t.Errorf("a task that is not to is built: %+v", r)

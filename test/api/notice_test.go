@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -337,6 +338,129 @@ func TestNoticeTries(t *testing.T) {
 	}
 	if got := receive(t, dead.got, "the second build, at the dead one"); !strings.Contains(fmt.Sprint(got.body), "Build 2") {
 		t.Errorf("a fourth try at the dead one: %+v", got)
+	}
+}
+
+// TestProjectNotices: what a project sets counts for the tasks that follow it, and for no others.
+func TestProjectNotices(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	robot := newRobot(t)
+	path := "/v1/projects/" + s.Project + "/notice"
+	config, err := json.Marshal(fmt.Sprintf(`{"webhook": "%s/send?key=dont-show-this"}`, robot.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"notice_type": "WECOM", "enabled_event_type_names": ["buildJobSuccess", "deleteJob"], "param_config": %s}`, config)
+	checkProblem(t, s, s.Call(s.Developer, "PUT", path, body), 403, "DEVCB.00031001", "assign permissions")
+	checkProblem(t, s, s.Call(s.NewUser("stranger"), "GET", path, ""), 404, "DEVCB.00031006", "does not exist")
+	checkProblem(t, s, s.Call(s.Admin, "PUT", path, strings.Replace(body, "{", `{"use_project_notice": "true", `, 1)), 400, "CB.00060200", "use_project_notice: must not be true for a project")
+	checkProblem(t, s, s.Call(s.Admin, "PUT", path, `{"notice_type": "WECOM", "enabled_event_type_names": ["deleteJob"]}`), 400, "CB.00060200", "param_config: is missing")
+	follower, other := create(t, c, shell(s, "follower", "true")), create(t, c, shell(s, "other", "true"))
+	for _, use := range []string{"true", "false"} {
+		r := ok(t, c.UpdateNewNoticeNew, &model.UpdateNewNoticeNewRequest{JobId: map[string]string{"true": follower, "false": other}[use], Body: &model.UpdateNoticeRequestBody{
+			NoticeType: "WECOM", EnabledEventTypeNames: []string{}, UseProjectNotice: &use,
+		}})
+		if *r.Status != "success" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if a := s.Call(s.Admin, "PUT", path, body); a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	const set = `"notice_type":"WECOM","enable_map":{"buildJobFail":false,"buildJobSuccess":true,"deleteJob":true,"forbiddenJob":false,"updateConfigJob":false},"param_config":"******"`
+	for path, want := range map[string]string{path: set + "}", "/v1/job/" + follower + "/notice": set + `,"use_project_notice":true}`} {
+		if a := s.Call(s.Developer, "GET", path, ""); !strings.Contains(a.Body, want) || strings.Contains(a.Body, "dont-show-this") {
+			t.Errorf("%s: %s", path, a.Body)
+		}
+	}
+	if a := s.Call(s.Developer, "GET", "/v1/job/"+other+"/notice", ""); strings.Contains(a.Body, ":true") {
+		t.Errorf("%s", a.Body)
+	}
+	run(t, c, &model.RunJobRequestBody{JobId: other})
+	run(t, c, &model.RunJobRequestBody{JobId: follower})
+	if got := receive(t, robot.got, "the message"); !strings.Contains(fmt.Sprint(got.body), "Build 1 of follower succeeded") {
+		t.Errorf("%+v", got)
+	}
+	ok(t, c.DisableNotice, &model.DisableNoticeRequest{JobId: follower, NoticeType: "wecom"})
+	ok(t, c.DeleteTheJob, &model.DeleteTheJobRequest{JobId: follower})
+	testSealed(t, s, "dont-show-this")
+	if len(robot.got) > 0 {
+		t.Errorf("got also %+v", <-robot.got)
+	}
+}
+
+// TestWhoIsTold: who made the task, who ran it, and those who like it; of them, those who may view it.
+func TestWhoIsTold(t *testing.T) {
+	t.Parallel()
+	box, mail := mailServer(t)
+	s := startNotifying(t, mail)
+	c := s.Client(s.Developer)
+	job := create(t, c, shell(s, "demo", "true"))
+	runner, fan, idle, gone := s.NewUser("runner"), s.NewUser("fan"), s.NewUser("idle"), s.NewUser("gone")
+	for user, role := range map[servertest.User]iam.Role{runner: iam.Developer, fan: iam.Viewer, idle: iam.Viewer, gone: iam.Viewer} {
+		s.Grant(s.Project, user, role)
+		if err := s.IAM().SetEmail(t.Context(), user.ID, user.Name+"@example.org"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, user := range []servertest.User{fan, gone} {
+		ok(t, s.Client(user).AddFavouriteTask, &model.AddFavouriteTaskRequest{JobId: job})
+	}
+	if err := s.IAM().SetUserEnabled(t.Context(), gone.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	notify(t, s, job, "MESSAGE", "", "buildJobSuccess")
+	notify(t, s, job, "MAIL", "", "buildJobSuccess")
+	run(t, s.Client(runner), &model.RunJobRequestBody{JobId: job})
+	if letter, _, _ := strings.Cut(receive(t, box.mail, "the mail"), "\n"); letter != "to fan@example.org runner@example.org" && letter != "to runner@example.org fan@example.org" {
+		t.Errorf("the mail goes %s", letter)
+	}
+	count := func(user servertest.User) int {
+		return decoded[struct{ Result struct{ Total int } }](t, s.Call(user, "GET", "/v1/messages", "").Body).Result.Total
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); count(fan) == 0; { // in one transaction with those of all others
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("who likes the task has no message")
+		}
+	}
+	if got := []int{count(s.Developer), count(runner), count(idle)}; !slices.Equal(got, []int{1, 1, 0}) {
+		t.Errorf("the maker, who started it and an idler have %d messages", got)
+	}
+}
+
+// TestSilentRobot: an address that never answers holds up no notice of others.
+func TestSilentRobot(t *testing.T) {
+	t.Parallel()
+	s := startNotifying(t, nil)
+	c := s.Client(s.Developer)
+	called := make(chan struct{}, 10)
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		called <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(silent.CloseClientConnections)
+	t.Cleanup(s.Stop) // first, since it waits for an answer
+	robot := newRobot(t)
+	quiet, loud := create(t, c, shell(s, "quiet", "true")), create(t, c, shell(s, "loud", "true"))
+	notify(t, s, quiet, "WECOM", fmt.Sprintf(`{"webhook": %q}`, silent.URL), "buildJobSuccess")
+	notify(t, s, loud, "WECOM", fmt.Sprintf(`{"webhook": %q}`, robot.URL), "buildJobSuccess")
+	for range 3 {
+		run(t, c, &model.RunJobRequestBody{JobId: quiet})
+	}
+	receive(t, called, "the first notice")
+	run(t, c, &model.RunJobRequestBody{JobId: loud})
+	if got := receive(t, robot.got, "the other notice"); !strings.Contains(fmt.Sprint(got.body), "Build 1 of loud succeeded") {
+		t.Errorf("%+v", got)
+	}
+	if len(called) > 0 {
+		t.Error("the silent one is called while it keeps silent")
 	}
 }
 

@@ -85,6 +85,7 @@ var accesses = map[string]access{
 	"AddFavouriteTask": {verb: "view"}, "RemoverFavouriteTask": {verb: "view"},
 
 	"SetHookSecret": {verb: "assign permissions on"}, "ListDeliveries": {verb: "edit"}, "ShowDelivery": {verb: "edit"}, "ReplayDelivery": {verb: "edit"},
+	"ShowProjectNotice": {verb: "view"}, "UpdateProjectNotice": {verb: "assign permissions on", body: `{"notice_type":"MESSAGE","enabled_event_type_names":[]}`},
 
 	"ShowProjectPermission":        {verb: "view", query: "?project_id=PROJECT", member: true},
 	"ShowProjectJobPermission":     {verb: "view", query: "?project_id=PROJECT&job_id=JOB"},

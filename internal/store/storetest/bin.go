@@ -7,6 +7,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/notice"
 	"atelier/internal/store"
 )
 
@@ -156,6 +157,7 @@ func testPurge(t *testing.T, open Opener) {
 	if err := s.SetFavourite(t.Context(), "u1", job.ID, true); err != nil {
 		t.Fatal(err)
 	}
+	check(t, s.SetNotice(t.Context(), job.ID, notice.Change{Channel: notice.Message, Events: []notice.Event{notice.Deleted}}))
 	for range 3 {
 		startBuildAt(t, s, job.ID, start.Add(time.Second))
 	}
@@ -183,6 +185,14 @@ func testPurge(t *testing.T, open Opener) {
 	if err := s.Report(t.Context(), held.ID, lease.Fence, build.Progress{End: &build.End{State: build.Aborted, At: start}}); err != nil {
 		t.Fatal(err)
 	}
+	if purge() {
+		t.Error("a job is removed before it was told that it was deleted")
+	}
+	n, ok, err := s.ClaimNotice(t.Context(), now, now.Add(time.Minute), nil)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	check(t, s.NoticeSent(t.Context(), n.ID))
 	for i, want := range []bool{true, true, false, false} { // three builds, one, the job, nothing
 		if more := purge(); more != want {
 			t.Errorf("after piece %d there is more: %v", i+1, more)

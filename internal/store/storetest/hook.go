@@ -89,15 +89,15 @@ func testHooks(t *testing.T, open Opener) {
 	if jobs, err := s.PushedJobs(ctx); err != nil || len(jobs) != 1 {
 		t.Errorf("built when code changes: %v, %v", jobs, err)
 	}
-	if seen, ok, err := s.ClaimPoll(ctx, job.ID, now, now.Add(time.Minute)); err != nil || !ok || seen != "" {
-		t.Errorf("the first look: %q, %t, %v", seen, ok, err)
+	if seen, ok, err := s.ClaimPoll(ctx, job.ID, now, now.Add(time.Minute)); err != nil || !ok || seen.URL != "" {
+		t.Errorf("the first look: %v, %t, %v", seen, ok, err)
 	}
-	check(t, s.SetPolled(ctx, job.ID, "abc"))
+	check(t, s.SetPolled(ctx, job.ID, hook.Seen{URL: "u", Heads: map[string]string{"main": "abc"}}))
 	if _, ok, err := s.ClaimPoll(ctx, job.ID, now, now.Add(time.Minute)); err != nil || ok {
 		t.Errorf("two look at once, %v", err)
 	}
-	if seen, ok, err := s.ClaimPoll(ctx, job.ID, now.Add(time.Minute), now.Add(2*time.Minute)); err != nil || !ok || seen != "abc" {
-		t.Errorf("the second look: %q, %t, %v", seen, ok, err)
+	if seen, ok, err := s.ClaimPoll(ctx, job.ID, now.Add(time.Minute), now.Add(2*time.Minute)); err != nil || !ok || seen.URL != "u" || seen.Heads["main"] != "abc" {
+		t.Errorf("the second look: %v, %t, %v", seen, ok, err)
 	}
 	if jobs, err := s.JobsOfProject(ctx, build.ProjectID("p9")); err != nil || len(jobs) != 0 {
 		t.Errorf("another project has %v, %v", jobs, err)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/iam"
 	"atelier/internal/notice"
 )
 
@@ -16,15 +18,15 @@ func testNotices(t *testing.T, open Opener) {
 	ctx := t.Context()
 	job := createJob(t, s, aJob(1, "demo"))
 	sealed := "sealed"
-	check(t, s.SetNotice(ctx, job.ID, notice.Mail, []notice.Event{notice.Failed, notice.Updated}, &sealed))
-	check(t, s.SetNotice(ctx, job.ID, notice.Message, []notice.Event{notice.Succeeded}, nil))
-	check(t, s.SetNotice(ctx, job.ID, notice.Mail, []notice.Event{notice.Failed, notice.Deleted}, nil))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Updated}, Config: &sealed}))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.Message, Events: []notice.Event{notice.Succeeded}}))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Deleted}}))
 	settings, err := s.NoticeSettings(ctx, job.ID)
 	wantEqual(t, "settings", settings, []notice.Setting{
 		{Channel: notice.Mail, Events: []notice.Event{notice.Failed, notice.Deleted}, Config: "sealed"},
 		{Channel: notice.Message, Events: []notice.Event{notice.Succeeded}},
 	}, err)
-	if next, err := s.NextNotice(ctx); err != nil || !next.IsZero() {
+	if next, err := s.NextNotice(ctx, nil); err != nil || !next.IsZero() {
 		t.Errorf("before anything has happened: %v, %v", next, err)
 	}
 
@@ -43,11 +45,30 @@ func testNotices(t *testing.T, open Opener) {
 		t.Error("nobody is told that there are notices")
 	}
 
-	// They are claimed one after another, and nobody else gets them meanwhile.
+	for _, user := range []string{"u2", "u1"} {
+		check(t, s.SetFavourite(ctx, user, job.ID, true))
+	}
+	if users, err := s.Favouring(ctx, job.ID); err != nil || !slices.Equal(users, []string{"u1", "u2"}) {
+		t.Errorf("a favourite of %v, %v", users, err)
+	}
+
+	// They are claimed one after another, and nobody else gets them meanwhile. Those whose way is busy are left out.
 	now := start.Add(72 * time.Hour)
+	mail, message := notice.Way{JobID: job.ID, Channel: notice.Mail}, notice.Way{JobID: job.ID, Channel: notice.Message}
+	if _, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), []notice.Way{message, mail}); err != nil || ok {
+		t.Errorf("claimed on a busy way: %t, %v", ok, err)
+	}
+	for _, tt := range []struct {
+		busy []notice.Way
+		next time.Time
+	}{{nil, start}, {[]notice.Way{mail}, start.Add(time.Hour)}, {[]notice.Way{mail, message}, time.Time{}}} {
+		if next, err := s.NextNotice(ctx, tt.busy); err != nil || next.IsZero() != tt.next.IsZero() || next.Before(tt.next) {
+			t.Errorf("beside %v the next is due at %v, %v, want %v", tt.busy, next, err, tt.next)
+		}
+	}
 	var got []notice.Notice
 	for {
-		n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute))
+		n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), nil)
 		check(t, err)
 		if !ok {
 			break
@@ -61,14 +82,14 @@ func testNotices(t *testing.T, open Opener) {
 	check(t, s.NoticeSent(ctx, got[0].ID))
 	check(t, s.NoticeFailed(ctx, got[1].ID, "no way", now.Add(time.Hour)))
 	check(t, s.ReleaseNotice(ctx, got[2].ID, now))
-	if n, ok, err := s.ClaimNotice(ctx, now, now.Add(2*time.Hour)); err != nil || !ok || n.ID != got[2].ID || n.Tries != 0 {
+	if n, ok, err := s.ClaimNotice(ctx, now, now.Add(2*time.Hour), nil); err != nil || !ok || n.ID != got[2].ID || n.Tries != 0 {
 		t.Errorf("released: %+v, %t, %v", n, ok, err)
 	}
 	check(t, s.NoticeFailed(ctx, got[2].ID, "no way", time.Time{}))
-	if next, err := s.NextNotice(ctx); err != nil || !next.Equal(now.Add(time.Hour)) {
+	if next, err := s.NextNotice(ctx, nil); err != nil || !next.Equal(now.Add(time.Hour)) {
 		t.Errorf("the next is due at %v, %v", next, err)
 	}
-	if n, ok, err := s.ClaimNotice(ctx, now.Add(time.Hour), now.Add(2*time.Hour)); err != nil || !ok || n.ID != got[1].ID || n.Tries != 1 {
+	if n, ok, err := s.ClaimNotice(ctx, now.Add(time.Hour), now.Add(2*time.Hour), nil); err != nil || !ok || n.ID != got[1].ID || n.Tries != 1 {
 		t.Errorf("tried again: %+v, %t, %v", n, ok, err)
 	}
 	check(t, s.ForgetNotices(ctx, now))
@@ -91,5 +112,49 @@ func testNotices(t *testing.T, open Opener) {
 	check(t, s.ForgetNotices(ctx, now.Add(time.Second)))
 	if _, total, _, err := s.Messages(ctx, "u1", 0, 10); err != nil || total != 1 {
 		t.Errorf("after the old ones are forgotten there are %d, %v", total, err)
+	}
+}
+
+// testProjectNotices has a job follow its project over one channel, and not over another.
+func testProjectNotices(t *testing.T, open Opener) {
+	s := peopled(t, open)
+	ctx := t.Context()
+	check(t, s.CreateProject(ctx, iam.Project{ID: "p1", DomainID: "d1", Name: "one", CreatedAt: start}, ""))
+	job := createJob(t, s, aJob(1, "demo"))
+	sealed, other := "sealed", "other"
+	own := notice.Change{Channel: notice.Feishu, Events: []notice.Event{notice.Succeeded}, Config: &other}
+	check(t, s.SetNotice(ctx, job.ID, own))
+	check(t, s.SetNotice(ctx, job.ID, notice.Change{Channel: notice.WeCom, Follows: true}))
+	settings, err := s.NoticeSettings(ctx, job.ID)
+	wantEqual(t, "settings of a job that follows nothing yet", settings, []notice.Setting{
+		{Channel: notice.Feishu, Events: own.Events, Config: "other"}, {Channel: notice.WeCom, Follows: true},
+	}, err)
+	for _, events := range [][]notice.Event{{notice.Deleted}, {notice.Failed, notice.Deleted}} {
+		check(t, s.SetProjectNotice(ctx, "p1", notice.Change{Channel: notice.WeCom, Events: events, Config: &sealed}))
+	}
+	check(t, s.SetProjectNotice(ctx, "p1", notice.Change{Channel: notice.Feishu, Events: notice.Events, Config: &sealed}))
+	both := []notice.Event{notice.Failed, notice.Deleted}
+	settings, err = s.NoticeSettings(ctx, job.ID)
+	wantEqual(t, "settings of a job that follows", settings, []notice.Setting{
+		{Channel: notice.Feishu, Events: own.Events, Config: "other"}, {Channel: notice.WeCom, Events: both, Config: "sealed", Follows: true},
+	}, err)
+	settings, err = s.ProjectNotices(ctx, "p1")
+	wantEqual(t, "settings of the project", settings, []notice.Setting{
+		{Channel: notice.Feishu, Events: notice.Events, Config: "sealed"}, {Channel: notice.WeCom, Events: both, Config: "sealed"},
+	}, err)
+
+	finish(t, s, startBuildAt(t, s, job.ID, start), build.Failed)
+	if _, err := s.DeleteJobs(ctx, []build.JobID{job.ID}, dev, start.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	now := start.Add(2 * time.Hour)
+	for _, want := range both {
+		n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), nil)
+		if err != nil || !ok || n.Event != want || n.Channel != notice.WeCom {
+			t.Errorf("%s: claimed %+v, %t, %v", want, n, ok, err)
+		}
+	}
+	if n, ok, err := s.ClaimNotice(ctx, now, now.Add(time.Minute), nil); err != nil || ok {
+		t.Errorf("claimed also %+v, %v", n, err)
 	}
 }

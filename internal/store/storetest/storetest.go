@@ -35,6 +35,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("reports", func(t *testing.T) { t.Parallel(); testReports(t, open) })
 	t.Run("trends", func(t *testing.T) { t.Parallel(); testTrends(t, open) })
 	t.Run("notices", func(t *testing.T) { t.Parallel(); testNotices(t, open) })
+	t.Run("notices of projects", func(t *testing.T) { t.Parallel(); testProjectNotices(t, open) })
 	t.Run("hooks", func(t *testing.T) { t.Parallel(); testHooks(t, open) })
 	t.Run("iam", func(t *testing.T) { t.Parallel(); testIAM(t, open) })
 }
