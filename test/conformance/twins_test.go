@@ -50,18 +50,25 @@ var reading = []struct {
 	parts      [][2]string
 }{
 	{
-		request{"ShowRecordInfo", "GET /v3/jobs/$JOB/1/record-info"}, request{"ShowJobBuildRecordDetail", "GET /v1/record/$JOB/1/record-info"},
+		request{"ShowRecordInfo", "GET /v3/jobs/$JOB/1/record-info"},
+		request{"ShowJobBuildRecordDetail", "GET /v1/record/$JOB/1/record-info"},
 		[][2]string{
-			{"result.buildRecordId", "result.build_record_id"}, {"result.commit", "result.commit"}, {"result.finishTime", "result.finish_time"},
-			{"result.duration", "result.duration"}, {"result.status", "result.status"}, {"result.userId", "result.user_id"},
+			{"result.buildRecordId", "result.build_record_id"},
+			{"result.commit", "result.commit"},
+			{"result.finishTime", "result.finish_time"},
+			{"result.duration", "result.duration"},
+			{"result.status", "result.status"},
+			{"result.userId", "result.user_id"},
 		},
 	},
 	{
-		request{"ShowRecordDetail", "GET /v4/jobs/$JOB/1/record-info"}, request{"ShowJobBuildRecordDetail", "GET /v1/record/$JOB/1/record-info"},
+		request{"ShowRecordDetail", "GET /v4/jobs/$JOB/1/record-info"},
+		request{"ShowJobBuildRecordDetail", "GET /v1/record/$JOB/1/record-info"},
 		[][2]string{{"result", "result"}, {"status", "status"}, {"error", "error"}},
 	},
 	{
-		request{"ShowFlowGraph", "GET /v3/$FLOW/flow-graph"}, request{"ShowBuildRecordFlowGraph", "GET /v1/record/$FLOW/flow-graph"},
+		request{"ShowFlowGraph", "GET /v3/$FLOW/flow-graph"},
+		request{"ShowBuildRecordFlowGraph", "GET /v1/record/$FLOW/flow-graph"},
 		[][2]string{{"result", "result"}},
 	},
 	{request{"DownloadLogByRecordId", "GET /v3/$RECORD/download-log"}, request{"DownloadBuildFullLog", "GET /v1/log/$RECORD/download-log"}, [][2]string{{"", ""}}},
@@ -73,7 +80,8 @@ var reading = []struct {
 	},
 	{request{"ListJobConfig", "GET /v3/jobs/$JOB/query"}, request{"ShowJobConfig", "GET /v1/job/$JOB/config"}, [][2]string{{"result", "result"}}},
 	{
-		request{"ShowJobListByProjectId", "GET /v3/$PROJECT/jobs?page_index=0&page_size=100"}, request{"ListProjectJobs", "GET /v1/job/$PROJECT/list?page_index=0&page_size=100"},
+		request{"ShowJobListByProjectId", "GET /v3/$PROJECT/jobs?page_index=0&page_size=100"},
+		request{"ListProjectJobs", "GET /v1/job/$PROJECT/list?page_index=0&page_size=100"},
 		[][2]string{{"jobs", "jobs"}, {"jobs[].id", "result.job_list[].id"}, {"total", "result.total"}},
 	},
 	{request{"ShowJobStatus", "GET /v3/jobs/$JOB/status"}, request{"ShowRunningStatus", "GET /v1/job/$JOB/running-status"}, [][2]string{{"result", "result.is_running"}}},
@@ -83,27 +91,33 @@ var reading = []struct {
 		[][2]string{{"result", "result"}},
 	},
 	{
-		request{"ShowListHistory", "GET /v3/jobs/$JOB/history?offset=0&limit=10&interval=7"}, request{"ListRecords", "GET /v1/record/$BUILDS/records"},
+		request{"ShowListHistory", "GET /v3/jobs/$JOB/history?offset=0&limit=10&interval=7"},
+		request{"ListRecords", "GET /v1/record/$BUILDS/records"},
 		[][2]string{{"history_records[].build_number", "result.data[].build_no"}, {"history_records[].record_id", "result.data[].daily_build_no"}, {"history_records[].result", "result.data[].status"}, {"total", "result.pagination.total"}},
 	},
 	{
-		request{"ShowListPeriodHistory", "GET /v3/jobs/$JOB/period-history?offset=0&limit=10&start_time=$DAY&end_time=$NEXT"}, request{"ListRecords", "GET /v1/record/$BUILDS/records?from_date=$FROM"},
+		request{"ShowListPeriodHistory", "GET /v3/jobs/$JOB/period-history?offset=0&limit=10&start_time=$DAY&end_time=$NEXT"},
+		request{"ListRecords", "GET /v1/record/$BUILDS/records?from_date=$FROM"},
 		[][2]string{{"history_records[].build_number", "result.data[].build_no"}, {"history_records[].commit_id", "result.data[].revision"}, {"history_records[].branch", "result.data[].branch"}, {"history_records[].executor", "result.data[].trigger_name"}},
 	},
 	{
-		request{"ShowHistoryDetails", "GET /v3/jobs/$BETA/1/history-details"}, request{"ListBuildParameter", "GET /v1/job/$BETA/1/history-parameters"},
+		request{"ShowHistoryDetails", "GET /v3/jobs/$BETA/1/history-details"},
+		request{"ListBuildParameter", "GET /v1/job/$BETA/1/history-parameters"},
 		[][2]string{{"parameters.channel", "result[].value"}},
 	},
 	{
-		request{"ShowJobSuccessRatio", "GET /v3/jobs/$JOB/success-ratio?start_time=$DAY&end_time=$NEXT"}, request{"ShowJobBuildSuccessRatio", "GET /v1/report/ratio?job_id=$JOB&repository_name=app&interval=7"},
+		request{"ShowJobSuccessRatio", "GET /v3/jobs/$JOB/success-ratio?start_time=$DAY&end_time=$NEXT"},
+		request{"ShowJobBuildSuccessRatio", "GET /v1/report/ratio?job_id=$JOB&repository_name=app&interval=7"},
 		[][2]string{{"success_count", "result.total_success_count"}, {"total_count", "result.total_count"}},
 	},
 	{
-		request{"ListNotice", "GET /v3/jobs/notice/$JOB/query"}, request{"ShowJobNoticeConfigInfo", "GET /v1/job/$JOB/notice"},
+		request{"ListNotice", "GET /v3/jobs/notice/$JOB/query"},
+		request{"ShowJobNoticeConfigInfo", "GET /v1/job/$JOB/notice"},
 		[][2]string{{"result", "result"}},
 	},
 	{
-		request{"ListTemplates", "GET /v3/templates/query?page=0&page_size=10"}, request{"ListCustomTemplate", "GET /v1/template/custom?page=1&page_size=10&filter=all"},
+		request{"ListTemplates", "GET /v3/templates/query?page=0&page_size=10"},
+		request{"ListCustomTemplate", "GET /v1/template/custom?page=1&page_size=10&filter=all"},
 		[][2]string{{"result.items[].uuid", "result.items[].uuid"}, {"result.items[].name", "result.items[].name"}, {"result.items[].template", "result.items[].template"}, {"result.total_size", "result.total_size"}},
 	},
 	{request{"DownloadKeystore", "GET /v3/keystore?file_name=release.jks&domain_id=$DOMAIN"}, request{"DownloadKeystoreByName", "GET /v2/keystore/download?id=$FILE&name=release.jks&domain_id=$DOMAIN"}, [][2]string{{"", ""}}},
@@ -117,41 +131,55 @@ var changing = []struct {
 }{
 	{request{"CreateBuildJob", `POST /v3/jobs/create ` + taskBody}, request{"CreateNewJob", `POST /v1/job/create ` + taskBody}, nil, []request{{"", "GET /v1/job/$ID/config"}, {"", "GET /v1/job/$ID/running-status"}}},
 	{
-		request{"UpdateBuildJob", `POST /v3/jobs/update {"job_id":"$ID",` + taskBody[1:]}, request{"UpdateNewJob", `POST /v1/job/update {"job_id":"$ID",` + taskBody[1:]},
-		(*world).freshTask, []request{{"", "GET /v1/job/$ID/config"}, {"", "GET /v1/job/$ID/history"}},
+		request{"UpdateBuildJob", `POST /v3/jobs/update {"job_id":"$ID",` + taskBody[1:]},
+		request{"UpdateNewJob", `POST /v1/job/update {"job_id":"$ID",` + taskBody[1:]},
+		(*world).freshTask,
+		[]request{{"", "GET /v1/job/$ID/config"}, {"", "GET /v1/job/$ID/history"}},
 	},
 	{request{"DeleteBuildJob", "POST /v3/jobs/$ID/delete"}, request{"DeleteTheJob", "DELETE /v1/job/$ID/delete"}, (*world).freshTask, deleted},
 	{request{"BatchDeleteBuildJobs", `DELETE /v1/job/batch-delete {"job_ids":["$ID"]}`}, request{"DeleteTheJob", "DELETE /v1/job/$ID/delete"}, (*world).freshTask, deleted},
 	{
-		request{"DisableBuildJob", "POST /v3/jobs/$ID/disable"}, request{"DisableTheJob", `POST /v1/job/$ID/disable {"disabled":true}`},
-		(*world).freshTask, []request{{"", "GET /v1/job/$ID/check/disable"}, {"", `POST /v1/job/execute {"job_id":"$ID"}`}},
+		request{"DisableBuildJob", "POST /v3/jobs/$ID/disable"},
+		request{"DisableTheJob", `POST /v1/job/$ID/disable {"disabled":true}`},
+		(*world).freshTask,
+		[]request{{"", "GET /v1/job/$ID/check/disable"}, {"", `POST /v1/job/execute {"job_id":"$ID"}`}},
 	},
 	{
-		request{"EnableBuildJob", "POST /v3/jobs/$ID/recover"}, request{"DisableTheJob", `POST /v1/job/$ID/disable {"disabled":false}`},
+		request{"EnableBuildJob", "POST /v3/jobs/$ID/recover"},
+		request{"DisableTheJob", `POST /v1/job/$ID/disable {"disabled":false}`},
 		func(w *world) string {
 			job := w.freshTask()
 			w.must(w.sdk.DisableBuildJob(disable(job)))
 			return job
-		}, []request{{"", "GET /v1/job/$ID/check/disable"}, {"", "GET /v1/job/$ID/config"}},
+		},
+		[]request{{"", "GET /v1/job/$ID/check/disable"}, {"", "GET /v1/job/$ID/config"}},
 	},
 	{
-		request{"RunJob", `POST /v3/jobs/build {"job_id":"$ID","parameter":[{"name":"more","value":"1"}]}`}, request{"ExecuteJob", `POST /v1/job/execute {"job_id":"$ID","parameter":[{"name":"more","value":"1"}]}`},
-		(*world).freshTask, []request{{"", "GET /v1/job/$ID/1/history-parameters"}, {"", "GET /v3/jobs/$ID/status"}, {"", "GET /v1/job/$ID/2/build-info"}},
+		request{"RunJob", `POST /v3/jobs/build {"job_id":"$ID","parameter":[{"name":"more","value":"1"}]}`},
+		request{"ExecuteJob", `POST /v1/job/execute {"job_id":"$ID","parameter":[{"name":"more","value":"1"}]}`},
+		(*world).freshTask,
+		[]request{{"", "GET /v1/job/$ID/1/history-parameters"}, {"", "GET /v3/jobs/$ID/status"}, {"", "GET /v1/job/$ID/2/build-info"}},
 	},
 	{request{"StopBuildJob", "POST /v3/jobs/$ID/1/stop"}, request{"StopTheJob", "POST /v1/job/$ID/stop?build_no=1"}, (*world).runningTask, stopped},
 	{request{"StopJob", `POST /v3/jobs/stop {"job_id":"$ID","build_no":"1"}`}, request{"StopTheJob", "POST /v1/job/$ID/stop?build_no=1"}, (*world).runningTask, stopped},
 	{request{"CreateTemplates", "POST /v3/templates/create " + templateBody}, request{"CreateTemplate", "POST /v1/template/create " + templateBody}, nil, []request{{"", "GET /v1/template/$ID/custom"}}},
 	{
-		request{"DeleteTemplates", "DELETE /v3/templates/$ID/delete"}, request{"DeleteTemplate", "DELETE /v1/template/$ID/delete"},
-		(*world).makeTemplate, []request{{"", "GET /v1/template/$ID/custom"}},
+		request{"DeleteTemplates", "DELETE /v3/templates/$ID/delete"},
+		request{"DeleteTemplate", "DELETE /v1/template/$ID/delete"},
+		(*world).makeTemplate,
+		[]request{{"", "GET /v1/template/$ID/custom"}},
 	},
 	{
-		request{"UpdateNotice", "POST /v3/jobs/notice/$ID/update " + noticeBody}, request{"UpdateNewNoticeNew", "PUT /v1/job/$ID/notice " + noticeBody},
-		(*world).freshTask, []request{{"", "GET /v1/job/$ID/notice"}},
+		request{"UpdateNotice", "POST /v3/jobs/notice/$ID/update " + noticeBody},
+		request{"UpdateNewNoticeNew", "PUT /v1/job/$ID/notice " + noticeBody},
+		(*world).freshTask,
+		[]request{{"", "GET /v1/job/$ID/notice"}},
 	},
 	{
-		request{"DisableNotice", "POST /v3/jobs/notice/$ID/disable?notice_type=MESSAGE"}, request{"UpdateNewNoticeNew", `PUT /v1/job/$ID/notice {"notice_type":"MESSAGE","enabled_event_type_names":[]}`},
-		(*world).freshTask, []request{{"", "GET /v1/job/$ID/notice"}},
+		request{"DisableNotice", "POST /v3/jobs/notice/$ID/disable?notice_type=MESSAGE"},
+		request{"UpdateNewNoticeNew", `PUT /v1/job/$ID/notice {"notice_type":"MESSAGE","enabled_event_type_names":[]}`},
+		(*world).freshTask,
+		[]request{{"", "GET /v1/job/$ID/notice"}},
 	},
 }
 
