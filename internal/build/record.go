@@ -128,7 +128,6 @@ type RecordQuery struct {
 	Branches []string
 	Tags     []string
 	From, To time.Time // of creation; From is inside, To is outside
-	Children bool      // also the children of flows
 	Offset   int
 	Limit    int
 }

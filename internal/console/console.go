@@ -27,12 +27,7 @@ var files embed.FS
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Serves reports whether a path is the console's. All others are the API's.
-func Serves(path string) bool {
-	return path == "/" || path == "/docs" || strings.HasPrefix(path, "/console/")
-}
-
-// New returns the console of a server, which signs people in for a region.
+// New returns the console of a server, which signs people in for a region. Its paths are /, /docs and those below /console/.
 func New(region, domain string) http.Handler {
 	fill := strings.NewReplacer("{{region}}", html.EscapeString(region), "{{domain}}", html.EscapeString(domain))
 	pages := map[string]string{"/": fill.Replace(index), "/docs": fill.Replace(explorer)}

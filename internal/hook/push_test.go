@@ -184,3 +184,23 @@ func FuzzPush(f *testing.F) {
 		}
 	})
 }
+
+// FuzzVerify checks that nobody passes who does not know the secret, whatever the headers say, and that every event has an id.
+func FuzzVerify(f *testing.F) {
+	f.Add("X-Hub-Signature-256", "sha256=", []byte(`{}`))
+	f.Add("X-Gitlab-Token", "a secret", []byte(`{}`))
+	f.Add("X-Codehub-Token", "", []byte(`{}`))
+	f.Add("X-GitHub-Delivery", strings.Repeat("x", 101), []byte(nil))
+	f.Fuzz(func(t *testing.T, name, value string, body []byte) {
+		h := http.Header{}
+		h.Set(name, value)
+		for _, p := range []hook.Provider{hook.GitHub, hook.GitLab, hook.Gitea, hook.CodeArts} {
+			if secret := "0c5d7e2f9a41" + value; hook.Verify(p, secret, h, body) {
+				t.Errorf("%s: %s: %q passes", p, name, value)
+			}
+			if _, id := hook.Event(p, h, body); id == "" || len(id) > 100 {
+				t.Errorf("%s: the id is %q", p, id)
+			}
+		}
+	})
+}

@@ -46,6 +46,8 @@ type Parts struct {
 	Anywhere  bool         // steps may run in any image, not only in those
 	Internal  bool         // the server can be reached from private networks only
 
+	Console http.Handler // the pages for browsers; nil for none
+
 	Access *slog.Logger // gets a line for every request; nil for none
 	Audit  *slog.Logger // gets a line for everything that somebody changes; nil for none
 	Rate   int          // requests with one key in a second; 0 for no limit
@@ -69,7 +71,7 @@ const (
 	maxURI    = 8 << 10
 	maxHeader = 32 << 10
 
-	// MaxHeaderBytes is for the server, which answers without a body of ours beyond it.
+	// MaxHeaderBytes is for the server, which does not read on beyond it.
 	MaxHeaderBytes = 1 << 20
 )
 
@@ -84,6 +86,11 @@ func New(parts Parts) http.Handler {
 	}
 	for _, path := range []string{openAPIJSON, openAPIYAML} {
 		mux.Get(path, a.serveDocument)
+	}
+	if a.Console != nil {
+		for _, path := range []string{"/", "/docs", "/console/*"} {
+			mux.Handle(path, a.Console)
+		}
 	}
 	unknown := func(w http.ResponseWriter, r *http.Request) { a.writeError(w, r, errNoSuchAPI, nil, buildError) }
 	mux.NotFound(unknown)

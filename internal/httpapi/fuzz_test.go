@@ -138,3 +138,30 @@ func checkErrorForm(t *testing.T, w *httptest.ResponseRecorder) {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
 }
+
+// FuzzForm checks that a form with a file is either read, or refused with a short sentence.
+func FuzzForm(f *testing.F) {
+	const kind = "multipart/form-data; boundary=b"
+	part := func(header, content string) string {
+		return "--b\r\nContent-Disposition: form-data; " + header + "\r\n\r\n" + content + "\r\n"
+	}
+	file := part(`name="file"; filename="a.jks"`, "content")
+	for _, body := range []string{
+		"", file + "--b--", file + part(`name="privacy"`, "true") + "--b--\r\n", file, strings.Repeat(part(`name="x"`, "1"), maxFormFields+1) + "--b--",
+		part(`name="file"; filename="../../etc/passwd"`, ""), part(`name="file"; filename*=utf-8''%ff`, ""), "--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=zz\r\n--b--",
+	} {
+		f.Add(kind, []byte(body))
+	}
+	f.Add("text/plain", []byte("x"))
+	f.Add("multipart/form-data; boundary=\"", []byte("x"))
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		name, content, fields, err := readForm(kind, body)
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		if strings.ContainsRune(name, '/') || len(content) > len(body) || len(fields) > maxFormFields {
+			t.Errorf("a file %q of %d bytes, with %d fields", name, len(content), len(fields))
+		}
+	})
+}

@@ -58,10 +58,8 @@ var taskKeys = []string{"job_name", "arch", "project_id", "steps"}
 
 // complete reports whether keys are there, and the project's id is one. The other values are the service's matter.
 func (b jobBody) complete(keys ...string) error {
-	for _, key := range keys {
-		if !b.given[key] {
-			return invalid(codeInvalid, key, "is missing")
-		}
+	if err := missing(without(keys, func(key string) bool { return b.given[key] })...); err != nil {
+		return err
 	}
 	if err := b.checkTriggers(); err != nil {
 		return err

@@ -125,13 +125,13 @@ type updateFileRequest struct {
 
 func (a *API) updateFile(c call, in updateFileRequest) (*envelope[*string], error) {
 	b := in.Body
+	given := map[string]bool{"keystore_name": b.Name != nil, "description": b.Description != nil, "share": b.Share != ""}
+	if err := missing(without([]string{"keystore_name", "description", "share"}, func(key string) bool { return given[key] })...); err != nil {
+		return nil, err
+	}
 	switch {
 	case b.ID != "" && b.ID != string(in.ID):
 		return nil, invalid(codeInvalid, "id", "must be the one in the path, %s, found %q", in.ID, shorten(b.ID))
-	case b.Name == nil:
-		return nil, invalid(codeInvalid, "keystore_name", "is missing")
-	case b.Description == nil:
-		return nil, invalid(codeInvalid, "description", "is missing")
 	case b.Share != "0" && b.Share != "1":
 		return nil, invalid(codeInvalid, "share", "must be 0 or 1, found %q", shorten(string(b.Share)))
 	}
@@ -309,10 +309,8 @@ type grantBody struct {
 // rights returns the flags, of which those that an operation demands must be there.
 func (b grantBody) rights(demanded ...string) (keystore.Rights, error) {
 	flags := map[string]*bool{"usage": b.Usage.value, "modify": b.Modify.value, "delete": b.Delete.value, "setting": b.Setting.value, "can_absent": b.CanAbsent.value}
-	for _, key := range demanded {
-		if flags[key] == nil {
-			return keystore.Rights{}, invalid(codeInvalid, key, "is missing")
-		}
+	if err := missing(without(demanded, func(key string) bool { return flags[key] != nil })...); err != nil {
+		return keystore.Rights{}, err
 	}
 	is := func(key string) bool { return flags[key] != nil && *flags[key] }
 	return keystore.Rights{Use: is("usage"), Modify: is("modify"), Delete: is("delete"), Assign: is("setting")}, nil

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -85,7 +86,12 @@ func (d decoder) decode(r *http.Request, body []byte, v reflect.Value) error {
 			return invalid(codeInvalid, "query", "is not well escaped")
 		}
 	}
+	var absent []string
 	for _, f := range d.fields {
+		if f.required && len(query[f.name]) < 2 && query.Get(f.name) == "" {
+			absent = append(absent, f.name)
+			continue
+		}
 		if f.inPath {
 			value := r.PathValue(f.name)
 			if r.URL.RawPath != "" { // the router matched the path as it was sent
@@ -100,10 +106,30 @@ func (d decoder) decode(r *http.Request, body []byte, v reflect.Value) error {
 			return err
 		}
 	}
+	if err := missing(absent...); err != nil {
+		return err
+	}
 	if d.body < 0 || (d.bodyOptional && len(body) == 0) {
 		return nil
 	}
 	return decodeBody(body, v.Field(d.body).Addr().Interface())
+}
+
+// missing is the error about what is not given, with the names of all of it; nil without any.
+func missing(names ...string) error {
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		return invalid(codeInvalid, names[0], "is missing")
+	default:
+		return invalid(codeInvalid, strings.Join(names, ", "), "are missing")
+	}
+}
+
+// without returns the names for which there says no.
+func without(names []string, there func(name string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), there)
 }
 
 func (f field) decodeQuery(values []string, v reflect.Value) error {
@@ -125,8 +151,6 @@ func (f field) decodeQuery(values []string, v reflect.Value) error {
 		return invalid(codeInvalid, f.name, "is given %d times, once is allowed", len(values))
 	case len(values) == 1 && values[0] != "":
 		return v.Addr().Interface().(parser).parse(f.name, values[0])
-	case f.required:
-		return invalid(codeInvalid, f.name, "is missing")
 	default:
 		return nil
 	}

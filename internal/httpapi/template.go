@@ -71,11 +71,9 @@ type createTemplateRequest struct {
 
 func (a *API) newTemplate(c call, in createTemplateRequest) (template.Template, error) {
 	b := in.Body
-	switch {
-	case b.Name == nil:
-		return template.Template{}, invalid(codeInvalid, "name", "is missing")
-	case b.Template == nil:
-		return template.Template{}, invalid(codeInvalid, "template", "is missing")
+	given := map[string]bool{"name": b.Name != nil, "template": b.Template != nil}
+	if err := missing(without([]string{"name", "template"}, func(key string) bool { return given[key] })...); err != nil {
+		return template.Template{}, err
 	}
 	t, err := a.Templates.Create(c.ctx(), c.actor(), template.Template{
 		Name: *b.Name, Description: b.Description, Tool: b.Tool,
@@ -253,11 +251,9 @@ type recommendRequest struct {
 // recommendTemplates looks into a repository, so it asks for the right to make tasks, which would let the caller do the same.
 func (a *API) recommendTemplates(c call, in recommendRequest) (*envelope[templateListAnswer], error) {
 	b := in.Body
-	switch {
-	case b.URL == nil:
-		return nil, invalid(codeInvalid, "git_url", "is missing")
-	case b.Branch == nil && b.Tag == "":
-		return nil, invalid(codeInvalid, "branch", "is missing")
+	given := map[string]bool{"git_url": b.URL != nil, "branch": b.Branch != nil || b.Tag != ""}
+	if err := missing(without([]string{"git_url", "branch"}, func(key string) bool { return given[key] })...); err != nil {
+		return nil, err
 	}
 	projects, err := a.IAM.ProjectsOf(c.ctx(), c.actor(), build.Create)
 	if err == nil && len(projects) == 0 {

@@ -241,15 +241,9 @@ type countdownRequest struct {
 // listEndingPackages: there are no packages that could end.
 func (a *API) listEndingPackages(_ call, in countdownRequest) (*envelope[[]struct{}], error) {
 	b := in.Body
-	for _, f := range []struct {
-		name  string
-		value looseText
-	}{{"service_type", b.ServiceType}, {"resource_id", b.ResourceID}, {"reminder_day", b.ReminderDay}} {
-		if f.value == "" {
-			return nil, invalid(codeInvalid, f.name, "is missing")
-		}
-	}
-	return wrap([]struct{}{}), nil
+	given := map[string]looseText{"service_type": b.ServiceType, "resource_id": b.ResourceID, "reminder_day": b.ReminderDay}
+	err := missing(without([]string{"service_type", "resource_id", "reminder_day"}, func(key string) bool { return given[key] != "" })...)
+	return wrap([]struct{}{}), err
 }
 
 func (a *API) checkJobCount(c call, _ struct{}) (*envelope[bool], error) {

@@ -142,7 +142,7 @@ func CheckAddress(field, address string) error {
 	case err != nil || len(address) > 2048 || u.Host == "":
 		return fault.Field(field, "the address of the webhook is not a well-formed URL of at most 2048 bytes")
 	case u.Scheme != "https" && u.Scheme != "http":
-		return fault.Field(field, "the address of the webhook must begin with https:// or http://, found %.20q", u.Scheme)
+		return fault.Field(field, "the address of the webhook must begin with https:// or http://")
 	case u.User != nil:
 		return fault.Field(field, "the address of the webhook must not hold a user name or a password")
 	}

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"atelier/internal/build"
 
 	"atelier/internal/plan"
 )
@@ -126,4 +129,49 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzActions: whatever a client has put into the properties of steps, there is a plan, or there are problems; and the same for the build file
+// that the steps are converted to.
+func FuzzActions(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"sh", `{"command":"make","ignore_fail":"true","preCondition":"SUCCESS"}`},
+		{"maven", `{"command":"mvn","settingMode":"auto","userPublicRepositories":[{"url":"https://repo.example.org","release":"true"}],"userPrivateRepositories":["x"],"cacheOption":"cached","deal":"deal","file":"**/*.xml"}`},
+		{"upload_artifact", `{"file":"**/a?","buildVersion":"${BUILDNUMBER}","customUploadPath":"/app","remainOriginPath":"FLAT"}`},
+		{"download_artifact", `{"url":"/p/x"}`},
+		{"docker", `{"command":"docker build -t a:1 ."}`},
+		{"swr", `{"organization":"o","artifactDestName":1}`},
+		{"devcloud2018.codeci_action_20017.action", `{"command":{"a":[1e400]}}`},
+		{"", `null`},
+		{"sh", `{"command":null}`},
+	} {
+		f.Add(seed[0], []byte(seed[1]))
+	}
+	f.Fuzz(func(t *testing.T, module string, data []byte) {
+		var properties map[string]any
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.UseNumber() // as the API reads them
+		if d.Decode(&properties) != nil {
+			t.Skip()
+		}
+		in := fileInput("")
+		in.File = nil
+		in.Job.Steps = []build.ActionStep{{ModuleID: module, Name: "Step", Properties: properties}}
+		p, err := plan.New(in)
+		if problems, _ := errors.AsType[plan.Problems](err); err != nil && len(problems) == 0 {
+			t.Fatalf("an error without problems: %v", err)
+		}
+		if err == nil && len(p.Steps) == 0 {
+			t.Error("a plan without steps")
+		}
+		file, err := plan.Convert(in.Job, plan.Modules{})
+		if err != nil {
+			return
+		}
+		if _, err := plan.New(fileInput(string(file))); err != nil {
+			if problems, _ := errors.AsType[plan.Problems](err); len(problems) == 0 {
+				t.Fatalf("%v of\n%s", err, file)
+			}
+		}
+	})
 }

@@ -114,6 +114,7 @@ type Server struct {
 	runner  runner
 	images  *container.Builder // nil when no images are built
 	http    *http.Server
+	access  *slog.Logger // nil when requests are not logged
 	listen  net.Listener
 	scheme  string
 	served  chan error
@@ -211,25 +212,26 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: s.store.Now}
 	s.hooks = hook.New(hook.Service{Store: s.store, Builds: builds, Sealer: parts.Sealer, Log: c.Log, Now: s.store.Now})
-	var access *slog.Logger
 	if c.AccessLog {
-		access = c.Log
+		s.access = c.Log
 	}
 	if c.PollRepositories > 0 {
 		s.poller = &hook.Poller{Store: s.store, Hooks: s.hooks, Sources: open, Interval: c.PollRepositories}
 	}
 	s.timers = &trigger.Runner{Tasks: s.store, Builds: builds, Sources: open, Zone: c.Zone, Log: c.Log, MaxFailures: cmp.Or(c.MaxFailures, trigger.MaxFailures)}
 	s.http = &http.Server{
-		Handler: withConsole(console.New(c.Region, c.Domain), httpapi.New(httpapi.Parts{
+		Handler: httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: s.store.Now, Region: c.Region,
-			Access: access, Audit: audit, Rate: c.Rate, MissingIs422: c.MissingIs422,
+			Access: s.access, Audit: audit, Rate: c.Rate, MissingIs422: c.MissingIs422,
 			Images: catalogue(c), Modules: c.Modules, Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
-		})),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       5 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    httpapi.MaxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
+			Console: console.New(c.Region, c.Domain),
+		}),
+		DisableGeneralOptionsHandler: true, // which would answer OPTIONS * without a request id
+		ReadHeaderTimeout:            10 * time.Second,
+		ReadTimeout:                  5 * time.Minute,
+		IdleTimeout:                  2 * time.Minute,
+		MaxHeaderBytes:               httpapi.MaxHeaderBytes,
+		ErrorLog:                     slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
 	}
 	return s, nil
 }
@@ -311,17 +313,6 @@ func (c Config) isolation() host.Isolation {
 	}
 	isolation.Reach = func() error { return os.Chmod(c.DataDir, 0o711) } //nolint:gosec // all that is in it is for its owner alone
 	return isolation
-}
-
-// withConsole gives the console its few paths and the API all others, as they were sent.
-func withConsole(pages, api http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if console.Serves(r.URL.Path) {
-			pages.ServeHTTP(w, r)
-			return
-		}
-		api.ServeHTTP(w, r)
-	})
 }
 
 // Parts are the database and what works on it alone. The administration commands need no more.
@@ -414,7 +405,7 @@ func (s *Server) Start(ctx context.Context) error {
 		s.swept.Go(func() { s.poller.Run(sweeping) })
 	}
 	s.swept.Go(func() { s.purger.Run(sweeping) })
-	go func() { s.served <- s.http.Serve(s.listen) }()
+	go func() { s.served <- httpapi.Serve(s.http, s.listen, s.access) }()
 	return nil
 }
 

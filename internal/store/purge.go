@@ -97,6 +97,9 @@ func purgeRecord(ctx context.Context, t *tx, id string, now time.Time) error {
 	if _, err := t.exec(ctx, `INSERT INTO purged_records (id, purged_at) VALUES (?, ?)`, id, millis(now)); err != nil {
 		return err
 	}
+	if _, err := t.exec(ctx, `UPDATE jobs SET builds = builds - 1 WHERE id = (SELECT job_id FROM records WHERE id = ? AND parent_id = '')`, id); err != nil {
+		return err
+	}
 	_, err := t.exec(ctx, `DELETE FROM records WHERE id = ?`, id)
 	return err
 }

@@ -125,7 +125,7 @@ func startBuild(ctx context.Context, t *tx, id build.JobID, day string, draft bu
 	var r jobRow
 	var count int
 	// This one statement locks the job, gives both numbers and reads the rest.
-	err := t.row(ctx, `UPDATE jobs SET last_number = last_number + 1, day = ?, day_count = CASE WHEN day = ? THEN day_count + 1 ELSE 1 END
+	err := t.row(ctx, `UPDATE jobs SET last_number = last_number + 1, builds = builds + 1, day = ?, day_count = CASE WHEN day = ? THEN day_count + 1 ELSE 1 END
 		WHERE id = ? AND deleted_at = 0 RETURNING `+jobColumns+`, day_count`, day, day, string(id)).Scan(append(r.dest(), &count)...)
 	if err != nil {
 		return build.Record{}, missing(err, "the task does not exist")
@@ -217,16 +217,13 @@ func (s *Store) CountResults(ctx context.Context, id build.JobID, from, to time.
 // LatestActive implements [build.Store].
 func (s *Store) LatestActive(ctx context.Context, job build.JobID) (build.Record, error) {
 	record, _, err := scanRecord(s.reader.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.job_id = ? AND records.parent_id = ''
-		AND records.state IN ('queued', 'scheduled', 'running')`+visible+` ORDER BY records.number DESC LIMIT 1`, string(job)))
+		AND records.finished_at = 0`+visible+` ORDER BY records.number DESC LIMIT 1`, string(job)))
 	return record, err
 }
 
 // Records implements [build.Store].
 func (s *Store) Records(ctx context.Context, q build.RecordQuery) ([]build.Record, int, error) {
-	where, args := []string{"records.job_id = ?"}, []any{string(q.JobID)}
-	if !q.Children {
-		where = append(where, "records.parent_id = ''")
-	}
+	where, args := []string{"records.job_id = ?", "records.parent_id = ''"}, []any{string(q.JobID)}
 	in := func(column string, values []any) {
 		if len(values) > 0 {
 			where, args = append(where, fmt.Sprintf("records.%s IN (%s)", column, placeholders(len(values)))), append(args, values...)
@@ -236,18 +233,30 @@ func (s *Store) Records(ctx context.Context, q build.RecordQuery) ([]build.Recor
 	in("state", anys(q.States))
 	in("branch", anys(q.Branches))
 	in("tag", anys(q.Tags))
+	if len(q.Tags) > 0 && !slices.Contains(q.Tags, "") {
+		where = append(where, "records.tag <> ''") // the index has no others
+	}
+	// Builds are in the order of their numbers, or of their times when those select them: a period is found by its time alone, however many came before.
+	order := " ORDER BY records.number DESC"
 	if !q.From.IsZero() {
 		where, args = append(where, "records.created_at >= ?"), append(args, millis(q.From))
 	}
 	if !q.To.IsZero() {
 		where, args = append(where, "records.created_at < ?"), append(args, millis(q.To))
 	}
+	if !q.From.IsZero() || !q.To.IsZero() {
+		order = " ORDER BY records.created_at DESC, records.number DESC"
+	}
 	condition := " WHERE " + strings.Join(where, " AND ")
+	count := `SELECT count(*)` + recordFrom + condition + visible
+	if len(where) == 2 { // nothing but the job
+		count = `SELECT builds FROM jobs WHERE id = ?` + visible
+	}
 	var total int
-	if err := s.reader.row(ctx, `SELECT count(*)`+recordFrom+condition+visible, args...).Scan(&total); err != nil {
+	if err := s.reader.row(ctx, count, args...).Scan(&total); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, 0, err
 	}
-	rows, err := s.reader.rows(ctx, `SELECT `+recordColumns+recordFrom+condition+visible+` ORDER BY records.number DESC, records.id LIMIT ? OFFSET ?`,
+	rows, err := s.reader.rows(ctx, `SELECT `+recordColumns+recordFrom+condition+visible+order+` LIMIT ? OFFSET ?`,
 		append(slices.Clone(args), q.Limit, q.Offset)...)
 	if err != nil {
 		return nil, 0, err

@@ -193,6 +193,7 @@ func badBodies(s *servertest.Server, a app) []badRequest {
 		body := strings.Replace(fmt.Sprintf(task, `"a": 1`), `"`+key+`"`, `"_`+key+`"`, 1)
 		out = append(out, invalid("no "+key, "POST", "/v3/jobs/create", body, key+": is missing"))
 	}
+	out = append(out, invalid("nothing", "POST", "/v3/jobs/create", "{}", "job_name, arch, project_id, steps: are missing"))
 	return out
 }
 

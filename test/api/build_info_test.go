@@ -130,7 +130,7 @@ func testStages(t *testing.T, s *servertest.Server, record string) {
 func testBadLists(t *testing.T, s *servertest.Server, job, buildProject string) {
 	list := func(query string) string { return "/v1/record/" + job + "/list?" + query }
 	for _, r := range []badRequest{
-		invalid("no period", "GET", list(""), "", "start_time: is missing"),
+		invalid("no period", "GET", list(""), "", "start_time, end_time: are missing"),
 		invalid("half a period", "GET", list("start_time=2026-01-01+00:00:00"), "", "end_time: is missing"),
 		invalid("a day", "GET", list("start_time=2026-01-01&end_time=2026-01-02+00:00:00"), "", `start_time: must look like 2022-09-09 06:31:50, found "2026-01-01"`),
 		invalid("backwards", "GET", list("start_time=2026-01-02+00:00:00&end_time=2026-01-01+00:00:00"), "", "end_time: must not be before start_time"),

@@ -225,7 +225,7 @@ func testBadFiles(t *testing.T, s *servertest.Server, id, domain string) {
 		{"unknown id", "DELETE", "/v2/keystore/" + unknown + "/delete", "", 404, "DEVCB.00031006", []string{unknown + " does not exist"}},
 		{"another domain", "GET", "/v3/keystore?file_name=settings.xml&domain_id=" + unknown, "", 404, "CB.00031006", []string{"domain " + unknown + " does not exist"}},
 		{"another name", "GET", "/v2/keystore/download?name=other.xml&domain_id=" + domain + "&id=" + id, "", 404, "DEVCB.00031006", []string{"does not exist"}},
-		{"no flags", "POST", "/v2/keystore/permission/add", fmt.Sprintf(`{"keystore_id":%q,"user_id":"x"}`, id), 400, "CB.00060200", []string{"usage: is missing"}},
+		{"no flags", "POST", "/v2/keystore/permission/add", fmt.Sprintf(`{"keystore_id":%q,"user_id":"x"}`, id), 400, "CB.00060200", []string{"usage, modify, delete, setting, can_absent: are missing"}},
 		{"unknown user", "POST", "/v2/keystore/permission/add", grant(id, unknown), 404, "DEVCB.00031006", []string{"does not exist"}},
 		{"twice", "POST", "/v2/keystore/permission/add", grant(id, s.Developer.ID), 400, "CB.00039001", []string{"has a permission on the file already"}},
 		{"unknown grant", "DELETE", "/v2/keystore/permission/" + unknown + "/delete", "", 404, "DEVCB.00031006", []string{"permission " + unknown + " does not exist"}},

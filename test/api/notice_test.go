@@ -207,45 +207,6 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// TestFollowers has those told who have marked a task as a favourite, as long as they may see it.
-func TestFollowers(t *testing.T) {
-	t.Parallel()
-	box, mail := mailServer(t)
-	s := startNotifying(t, mail)
-	c := s.Client(s.Developer)
-	job := create(t, c, shell(s, "demo", "true"))
-	viewer, gone := s.NewUser("viewer"), s.NewUser("gone")
-	for user, address := range map[servertest.User]string{viewer: "viewer@example.org", gone: "gone@example.org"} {
-		s.Grant(s.Project, user, iam.Viewer)
-		ok(t, s.Client(user).AddFavouriteTask, &model.AddFavouriteTaskRequest{JobId: job})
-		if err := s.IAM().SetEmail(t.Context(), user.ID, address); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.IAM().RevokeRole(t.Context(), s.Project, gone.ID, iam.Viewer); err != nil {
-		t.Fatal(err)
-	}
-	notify(t, s, job, "MESSAGE", "", "forbiddenJob")
-	notify(t, s, job, "MAIL", "", "forbiddenJob")
-	ok(t, c.DisableTheJob, &model.DisableTheJobRequest{JobId: job, Body: &model.DisableTheJobRequestBody{Disabled: true}})
-	if letter := receive(t, box.mail, "the mail"); !strings.HasPrefix(letter, "to viewer@example.org\n") {
-		t.Errorf("the mail is\n%s", letter)
-	}
-	messages := func(user servertest.User) string { return s.Call(user, "GET", "/v1/messages", "").Body }
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(time.Minute); !strings.Contains(messages(viewer), `"total":1`); {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("a follower reads %s", messages(viewer))
-		}
-	}
-	if got := messages(s.Developer) + messages(gone); !strings.Contains(got, `"total":1`) || !strings.Contains(got, `"total":0`) {
-		t.Errorf("who made the task, and who may not see it any more, read %s", got)
-	}
-}
-
 // testNoticeSettings reads the settings that TestNotices has made, and switches one channel off.
 func testNoticeSettings(t *testing.T, s *servertest.Server, job string) {
 	c := s.Client(s.Developer)
@@ -398,17 +359,17 @@ func TestWhoIsTold(t *testing.T) {
 	s := startNotifying(t, mail)
 	c := s.Client(s.Developer)
 	job := create(t, c, shell(s, "demo", "true"))
-	runner, fan, idle, gone := s.NewUser("runner"), s.NewUser("fan"), s.NewUser("idle"), s.NewUser("gone")
-	for user, role := range map[servertest.User]iam.Role{runner: iam.Developer, fan: iam.Viewer, idle: iam.Viewer, gone: iam.Viewer} {
+	runner, fan, idle, gone, left := s.NewUser("runner"), s.NewUser("fan"), s.NewUser("idle"), s.NewUser("gone"), s.NewUser("left")
+	for user, role := range map[servertest.User]iam.Role{runner: iam.Developer, fan: iam.Viewer, idle: iam.Viewer, gone: iam.Viewer, left: iam.Viewer} {
 		s.Grant(s.Project, user, role)
 		if err := s.IAM().SetEmail(t.Context(), user.ID, user.Name+"@example.org"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, user := range []servertest.User{fan, gone} {
+	for _, user := range []servertest.User{fan, gone, left} {
 		ok(t, s.Client(user).AddFavouriteTask, &model.AddFavouriteTaskRequest{JobId: job})
 	}
-	if err := s.IAM().SetUserEnabled(t.Context(), gone.ID, false); err != nil {
+	if err := errors.Join(s.IAM().SetUserEnabled(t.Context(), gone.ID, false), s.IAM().RevokeRole(t.Context(), s.Project, left.ID, iam.Viewer)); err != nil {
 		t.Fatal(err)
 	}
 	notify(t, s, job, "MESSAGE", "", "buildJobSuccess")
@@ -429,8 +390,8 @@ func TestWhoIsTold(t *testing.T) {
 			t.Fatal("who likes the task has no message")
 		}
 	}
-	if got := []int{count(s.Developer), count(runner), count(idle)}; !slices.Equal(got, []int{1, 1, 0}) {
-		t.Errorf("the maker, who started it and an idler have %d messages", got)
+	if got := []int{count(s.Developer), count(runner), count(idle), count(left)}; !slices.Equal(got, []int{1, 1, 0, 0}) {
+		t.Errorf("the maker, who started it, an idler and one who has left the project have %d messages", got)
 	}
 }
 

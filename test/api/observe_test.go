@@ -117,10 +117,15 @@ func TestAccessLog(t *testing.T) {
 	s := servertest.Start(t, func(c *server.Config) { c.AccessLog, c.Log = true, slog.New(slog.NewTextHandler(log, nil)) })
 	a := s.Call(s.Developer, "GET", "/v3/"+s.Project+"/jobs?page_size=1", "")
 	s.Send(s.Request("GET", "/v3/nothing", ""))
+	for _, path := range []string{"/", "/docs", "/console/docs.js", "/openapi.yaml"} {
+		if page := s.Send(s.Request("GET", path, "")); page.Status != http.StatusOK || len(page.Header.Get("X-Request-Id")) != 32 {
+			t.Errorf("%s is answered with %d %v", path, page.Status, page.Header)
+		}
+	}
 	text := log.String()
 	for _, want := range []string{
 		"msg=request method=GET path=/v3/" + s.Project + "/jobs status=200 bytes=" + strconv.Itoa(len(a.Body)), "request_id=" + a.Header.Get("X-Request-Id"),
-		"path=/v3/nothing status=404",
+		"path=/v3/nothing status=404", "path=/console/docs.js status=200",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -128,6 +128,7 @@ func testBadTenants(t *testing.T, s *servertest.Server) {
 		invalid("no arch", "GET", "/v2/resource/spec?project_id="+s.Project, "", "arch: is missing"),
 		invalid("no project", "GET", "/v1/domain/package/quota", "", "project_id: is missing"),
 		invalid("countdown", "POST", "/v2/resource/countdown", `{"service_type": "a", "resource_id": "b"}`, "reminder_day: is missing"),
+		invalid("empty countdown", "POST", "/v2/resource/countdown", `{}`, "service_type, resource_id, reminder_day: are missing"),
 		invalid("page", "GET", "/v1/domain/project/related-page?page_no=0", "", "page_no: must be a whole number from 1"),
 		{"image", "GET", "/v1/image/dockerfile-template?image_id=48da14e2-6ee7-495b-9dc7-f14d4a344511", "", 404, "DEVCB.00031006", []string{"image 48da14e2-6ee7-495b-9dc7-f14d4a344511 does not exist"}},
 		{"image of another form", "GET", "/v1/image/dockerfile-template?image_id=x", "", 400, "CB.00060202", []string{"image_id: must be 36"}},

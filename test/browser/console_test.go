@@ -25,7 +25,7 @@ func open(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 10*time.Minute) // on a busy machine it takes minutes to compile the programs of the explorer
 	t.Cleanup(cancel)
 	return ctx
 }

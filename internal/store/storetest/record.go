@@ -203,10 +203,13 @@ func testRecords(t *testing.T, open Opener) {
 			{"newest first", build.RecordQuery{}, []int{5, 4, 3, 2, 1}, 5},
 			{"a page", build.RecordQuery{Offset: 1, Limit: 2}, []int{4, 3}, 5},
 			{"past the end", build.RecordQuery{Offset: 7}, nil, 5},
+			{"a trigger", build.RecordQuery{Triggers: []build.Trigger{build.Timed}}, []int{2}, 1},
 			{"triggers", build.RecordQuery{Triggers: []build.Trigger{build.Timed, build.Pipeline}}, []int{2}, 1},
 			{"states", build.RecordQuery{States: []build.State{build.Failed, build.Queued}}, []int{5, 4, 3, 2, 1}, 5},
 			{"other states", build.RecordQuery{States: []build.State{build.Succeeded}}, nil, 0},
 			{"branches", build.RecordQuery{Branches: []string{"main"}}, []int{5, 4, 3, 1}, 4},
+			{"a tag", build.RecordQuery{Tags: []string{"v1"}}, []int{3}, 1},
+			{"without a tag", build.RecordQuery{Tags: []string{""}}, []int{5, 4, 2, 1}, 4},
 			{"tags", build.RecordQuery{Tags: []string{"v1", "v2"}}, []int{3}, 1},
 			{"from is inside, to is outside", build.RecordQuery{From: hour(1), To: hour(3)}, []int{3, 2}, 2},
 		}
