@@ -280,6 +280,9 @@ func TestErrorsOfStrangers(t *testing.T) {
 			}
 		}
 	}
+	for _, user := range []servertest.User{viewer, stranger} {
+		send(user, raw{operation: "UpdateProjectNotice", method: http.MethodPut}, "/v1/projects/"+w.s.Project+"/notice", noticeSetting)
+	}
 	for name, r := range all {
 		path := r.path
 		if len(r.query) > 0 {

@@ -170,8 +170,8 @@ var changing = []struct {
 		[]request{{"", "GET /v1/template/$ID/custom"}},
 	},
 	{
-		request{"UpdateNotice", "POST /v3/jobs/notice/$ID/update " + twinNotice},
-		request{"UpdateNewNoticeNew", "PUT /v1/job/$ID/notice " + twinNotice},
+		request{"UpdateNotice", "POST /v3/jobs/notice/$ID/update " + noticeSetting},
+		request{"UpdateNewNoticeNew", "PUT /v1/job/$ID/notice " + noticeSetting},
 		(*world).freshTask,
 		[]request{{"", "GET /v1/job/$ID/notice"}},
 	},
@@ -187,8 +187,8 @@ const (
 	twinTask = `{"project_id":"$PROJECT","job_name":"$NAME","arch":"$ARCH","timeout":{"limit":"10","unit":"minute"},` +
 		`"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}],"parameters":[{"name":"hudson.model.StringParameterDefinition",` +
 		`"params":[{"name":"name","value":"channel"},{"name":"type","value":"normalparam"},{"name":"defaultValue","value":"beta"}]}]}`
-	twinTemplate = `{"name":"$NAME","template":{"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}]}}`
-	twinNotice   = `{"notice_type":"MESSAGE","enabled_event_type_names":["buildJobFail"]}`
+	twinTemplate  = `{"name":"$NAME","template":{"steps":[{"module_id":"sh","name":"Run","properties":{"command":"true"}}]}}`
+	noticeSetting = `{"notice_type":"MESSAGE","enabled_event_type_names":["buildJobFail"]}`
 )
 
 var (
