@@ -113,8 +113,8 @@ var looked = []struct {
 }{
 	{"a trend", hasAll("SELECT", "repo_name = ?", "created_at >= ?"), "records_created", false},
 	{"a list of a period", hasAll("SELECT", "FROM records", "created_at < ?"), "records_created", false},
-	{"whether a build is not over", hasAll("FROM records", "records.finished_at = 0", "ORDER BY"), "records_open", false},
-	{"the last success", hasAll("FROM jobs", "state = 'succeeded' ORDER BY"), "records_succeeded", true},
+	{"whether a build is not over", hasAll("FROM records", "records.finished_at = 0 AND jobs.deleted_at = 0 ORDER BY"), "records_open", false},
+	{"the last success", hasAll("FROM jobs", "state = 'succeeded' ORDER BY"), "records_succeeded", false},
 	{"a list of a branch", hasAll("FROM records", "records.branch IN (?) AND jobs.deleted_at = 0 ORDER BY"), "records_branch", true},
 	{"a count of a branch", hasAll("SELECT count(*) FROM records", "records.branch IN (?) AND jobs"), "records_branch", true},
 	{"a list of a tag", hasAll("FROM records", "records.tag IN (?) AND records.tag <> ''", "ORDER BY"), "records_tag", true},

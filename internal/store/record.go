@@ -177,12 +177,13 @@ func (s *Store) RecordByID(ctx context.Context, id build.RecordID) (build.Record
 	return scanRecord(s.reader.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`+visible, string(id)))
 }
 
-// LastSuccess implements [build.Store]. It looks for the newest of each job, of which there are few in comparison with builds.
+// LastSuccess implements [build.Store]. It looks for the newest of each job, of which there are few in comparison with builds. The repository is
+// written as a range, and orders: else PostgreSQL may go back through all builds of a job that never built it.
 func (s *Store) LastSuccess(ctx context.Context, viewing build.Viewing, repository string) (build.Record, error) {
 	where, args := viewable(viewing)
 	record, _, err := scanRecord(s.reader.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id IN (
-		SELECT (SELECT r.id FROM records r WHERE r.job_id = jobs.id AND r.parent_id = '' AND r.repo_name = ? AND r.state = 'succeeded' ORDER BY r.number DESC LIMIT 1)
-		FROM jobs WHERE jobs.deleted_at = 0 AND `+strings.Join(where, " AND ")+`) ORDER BY records.finished_at DESC LIMIT 1`, append([]any{repository}, args...)...))
+		SELECT (SELECT r.id FROM records r WHERE r.job_id = jobs.id AND r.parent_id = '' AND r.repo_name BETWEEN ? AND ? AND r.state = 'succeeded' ORDER BY r.repo_name DESC, r.number DESC LIMIT 1)
+		FROM jobs WHERE jobs.deleted_at = 0 AND `+strings.Join(where, " AND ")+`) ORDER BY records.finished_at DESC LIMIT 1`, append([]any{repository, repository}, args...)...))
 	return record, err
 }
 

@@ -74,6 +74,9 @@ func testRetention(t *testing.T, open Opener) {
 		if after, err := s.Epoch(t.Context()); err != nil || after <= epoch {
 			t.Errorf("the epoch was %d and is %d, %v: caches still have the build", epoch, after, err)
 		}
+		if records, total, err := s.Records(t.Context(), build.RecordQuery{JobID: job.ID, Limit: 10}); err != nil || total != 1 || len(records) != 1 {
+			t.Errorf("%d builds of %d are left, %v", len(records), total, err)
+		}
 		gone, err := s.PurgedRecords(t.Context(), now)
 		if diff := cmp.Diff([]build.RecordID{first.ID}, gone); err != nil || diff != "" {
 			t.Errorf("error %v, removed (-want +got):\n%s", err, diff)
@@ -130,6 +133,9 @@ func testRetention(t *testing.T, open Opener) {
 		for _, id := range []build.RecordID{flow.Record.ID, child.ID} {
 			_, _, err := s.RecordByID(t.Context(), id)
 			wantKind(t, err, fault.NotFound)
+		}
+		if _, total, err := s.Records(t.Context(), build.RecordQuery{JobID: job.ID, Limit: 10}); err != nil || total != 1 {
+			t.Errorf("%d builds are left, %v; that of a flow's job does not count", total, err)
 		}
 		if gone, err := s.PurgedRecords(t.Context(), now); err != nil || len(gone) != 2 {
 			t.Errorf("removed were %v, %v", gone, err)
