@@ -103,7 +103,7 @@ func TestEndIsNotStored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	parts := w.parts("e1")
-	parts.Queue, parts.LeaseTime = refusing{parts.Queue, new(atomic.Int32)}, 300*time.Millisecond
+	parts.Queue, parts.LeaseTime = refusing{parts.Queue, new(atomic.Int32)}, briefLease
 	w.start(parts)
 	w.wantEnd(w.run(w.scripts("true")), build.Failed, lost)
 	w.wantEnd(w.run(w.scripts("true")), build.Succeeded, "")

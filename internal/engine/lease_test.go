@@ -93,7 +93,7 @@ func TestLeaseThatIsNotRenewed(t *testing.T) {
 	w := newWorld(t)
 	parts := w.parts("e1")
 	q := deaf{parts.Queue, new(atomic.Bool), new(atomic.Int32)}
-	parts.Queue, parts.LeaseTime = q, 3*time.Second
+	parts.Queue, parts.LeaseTime = q, briefLease
 	w.start(parts)
 	pipe := newTether(t)
 	r := w.begin(w.scripts("exec 9> "+pipe.name+"; echo ready; sleep 1000", "echo never"))
@@ -136,7 +136,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	parts := w.parts("e1")
 	q := renewals{parts.Queue, make(chan struct{})}
-	parts.Queue, parts.LeaseTime = q, 600*time.Millisecond
+	parts.Queue, parts.LeaseTime = q, briefLease
 	w.start(parts)
 	fifo := newFifo(t)
 	r := w.begin(w.scripts("echo ready; read line < " + fifo))
@@ -186,7 +186,7 @@ func TestLeaseIsTakenAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	parts := w.parts("e1")
-	parts.LeaseTime = time.Second
+	parts.LeaseTime = briefLease
 	w.start(parts)
 	pipe := newTether(t)
 	r := w.begin(w.scripts(pipe.wicked()))
@@ -231,7 +231,7 @@ func TestTakenBuildIsNotLost(t *testing.T) {
 	parts := w.parts("e1")
 	renewed := make(chan struct{})
 	q := strict{newSlowLease(renewals{parts.Queue, renewed}), make(chan build.Lease, 10)}
-	parts.Queue, parts.LeaseTime = q, 1500*time.Millisecond
+	parts.Queue, parts.LeaseTime = q, briefLease
 	w.start(parts)
 	r := w.begin(w.scripts("echo once"))
 	<-q.given
