@@ -71,8 +71,8 @@ func (r Result) Succeeded() bool { return r.ExitCode == 0 }
 // ErrLost is the error of a step whose executor went away while it ran.
 var ErrLost = errors.New("the executor was lost")
 
-// Grace is how long the processes of a step have to end by themselves when the step is stopped.
-const Grace = 10 * time.Second
+// Grace is how long the processes of a step have to end by themselves when the step is stopped. Ten seconds after the stop nothing of them is left.
+const Grace = 9 * time.Second
 
 // PrivateName is the name of a step's private file, by its place among them, in the directory of the build.
 func PrivateName(i int) string { return "private" + strconv.Itoa(i) }
