@@ -169,7 +169,8 @@ func TestPrivateValuesShowNowhere(t *testing.T) {
     - sh: {inputs: {command: "ls app-*"}}
     - upload_artifact: {inputs: {path: "none-${TOKEN}"}}
 `)
-	repo.Write("flow/build.yml", "version: 2.0\nbuildflow:\n  jobs:\n    - {job: "+hushToken+", build_ref: flow/"+hushToken+".yml}\n    - {job: Next, depends_on: ["+hushToken+"], build_ref: flow/none.yml}\n")
+	repo.Write("flow/build.yml", "version: 2.0\nbuildflow:\n  jobs:\n    - {job: "+hushToken+", build_ref: flow/"+hushToken+".yml}\n    - {job: Next, depends_on: ["+hushToken+"], build_ref: flow/next.yml}\n")
+	repo.Write("flow/next.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh: {inputs: {command: \"true\"}}\n")
 	repo.Write("flow/"+hushToken+".yml", steps+print("Print")+"            exit 3\n")
 	repo.Write("bad.yml", steps+"    - checkout: {inputs: {depth: \"some ${TOKEN}\", "+hushToken+": x}}\n    - "+hushToken+": {}\n")
 	repo.Write("away.yml", "version: 2.0\nsteps:\n  PRE_BUILD:\n    - checkout: {inputs: {url: \"https://127.0.0.1:1/${TOKEN}.git\", branch: \"${TOKEN}\"}}\n")
