@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -53,6 +54,7 @@ func supervise() (exitCode int) {
 	if err != nil {
 		return 1
 	}
+	spareThreads()
 	s := &supervisor{stdin: null, began: make(chan struct{}), before: before}
 	commands := make(chan Command)
 	go s.listen(commands)
@@ -60,6 +62,25 @@ func supervise() (exitCode int) {
 		s.run(c)
 	}
 	return 0
+}
+
+// spareThreads has the runtime make as many threads as this process ever needs at a time. It keeps them. When a command has used up the
+// processes that its build may have, no thread can be made any more, and the runtime would give up.
+func spareThreads() {
+	const enough = 6
+	var made sync.WaitGroup
+	made.Add(enough)
+	release := make(chan struct{})
+	for range enough {
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			made.Done()
+			<-release
+		}()
+	}
+	made.Wait()
+	close(release)
 }
 
 // keepFiles makes sure that no command inherits a file from this process, neither one of its own nor one that the server was
