@@ -307,7 +307,7 @@ var (
 	// created finds the id of what was created in the answer.
 	created = regexp.MustCompile(`"(job_id|uuid)":"[0-9a-f]{32}`)
 	// varies finds what differs from one thing to the next: ids, names that the test gives, times, and how long something took.
-	varies = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,32}|j_\w{8}|(task|template)-\d+|\d{4}-\d\d-\d\d[T ][\d:]+(\.\d+\+00:00)?|\b1\d{12}\b|"duration":\d+|\b\d{8}\.\d+\b|"total":\d+`)
+	varies = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,32}|j_\w{8}|(task|template)-\d+|\d{4}-\d\d-\d\d[T ][\d:]+(\.\d+\+00:00)?|\b1\d{9}(\d{3})?\b|"duration":\d+|\b\d{8}\.\d+\b|"total":\d+`)
 )
 
 // code is the error code of an answer, without the mark of the older operations.
