@@ -18,7 +18,7 @@ build: ## bin/atelier, stripped
 
 test: check $(TOOLS)/versitygw ## install what the tests need, then run all of them under the race detector
 	scripts/install-test-needs
-	PATH="$(TOOLS):$$PATH" ATELIER_TEST_REQUIRE=$(NEEDS) CGO_ENABLED=1 go test -race -timeout 20m ./...
+	PATH="$(TOOLS):$$PATH" ATELIER_TEST_REQUIRE=$(NEEDS) CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 check: $(TOOLS)/golangci-lint ## formatting, vet and linters
 	$(TOOLS)/golangci-lint fmt --diff

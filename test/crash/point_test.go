@@ -91,7 +91,7 @@ mark begin
 echo "the secret is $SECRET"
 i=0
 while [ $i -lt 5 ]; do i=$((i+1)); echo "line $i"; mark tick; sleep 0.003; done
-head -c 70000 /dev/zero | tr '\0' x | fold -w 1000
+head -c 70000 /dev/zero | tr '\0' x | fold -w 1000; echo
 echo "build $INCREASENUM" > app
 mark end
 `, name, h.marks)
