@@ -6,7 +6,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/atelier-tools
 # What the tests must not skip for want of a program. Each name but versitygw is installed by scripts/install-test-needs.
-NEEDS   := initdb,sshd,git-lfs,chromium,podman,bwrap,mvn,docker-registry,versitygw,apksigner,javac
+NEEDS   := initdb,sshd,git-lfs,chromium,podman,bwrap,mvn,docker-registry,versitygw,apksigner,javac,npm
 
 .PHONY: help build test check bench fuzz format
 

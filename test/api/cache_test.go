@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path"
 	"strings"
 	"sync"
@@ -171,9 +170,7 @@ func testGoCache(t *testing.T, s *servertest.Server) {
 // TestNpmCache checks the same of npm.
 func TestNpmCache(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("npm"); err != nil {
-		t.Skip("needs npm")
-	}
+	needs.Program(t, "npm")
 	t.Run("trusted", func(t *testing.T) {
 		t.Parallel()
 		testNpmCache(t, servertest.Start(t, longBuilds))
