@@ -124,12 +124,13 @@ func TestShutdownWhileTaken(t *testing.T) {
 	parts.Queue = slow
 	e := w.start(parts)
 	r := w.begin(w.scripts("echo never"))
-	<-slow.given
+	taking := <-slow.given
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		w.stop(e)
 	}()
+	<-taking.Done()
 	close(slow.proceed)
 	<-ended
 	if r = w.record(r.ID); r.State != build.Queued || strings.Contains(w.log(r.ID), "never") {

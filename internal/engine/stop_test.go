@@ -118,21 +118,21 @@ func TestDeletedTask(t *testing.T) {
 // slowLease is a queue that holds a build back which it has just given out.
 type slowLease struct {
 	engine.Queue
-	given   chan build.Lease
+	given   chan context.Context // that of the engine which is given one
 	proceed chan struct{}
 }
 
 func (q slowLease) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
 	lease, ok, err := q.Queue.Lease(ctx, claim)
 	if ok {
-		q.given <- lease
+		q.given <- ctx
 		<-q.proceed
 	}
 	return lease, ok, err
 }
 
 func newSlowLease(q engine.Queue) slowLease {
-	return slowLease{q, make(chan build.Lease, 1), make(chan struct{})}
+	return slowLease{q, make(chan context.Context, 1), make(chan struct{})}
 }
 
 // A build can be stopped when the database says that the engine holds it, but the engine does not know it yet.
