@@ -225,11 +225,7 @@ func TestServerKilled(t *testing.T) {
 // When the supervisor is killed together with the server, recovery has only the marker to go by.
 func TestServerAndSupervisorKilled(t *testing.T) {
 	t.Parallel()
-	dir, record := t.TempDir(), uuid.NewString()
-	e, err := makeExecutor(dir, "/")
-	if err != nil {
-		t.Fatal(err)
-	}
+	e, record := newExecutor(t, "/"), uuid.NewString()
 	if err := os.Mkdir(filepath.Join(e.dir, record), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -319,11 +315,7 @@ func TestSupervisorsAreUsedAgain(t *testing.T) {
 // What is left of a supervisor that does not end by itself is killed after a while.
 func TestSupervisorLeftBehind(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	e, err := makeExecutor(dir, "/")
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := newExecutor(t, "/")
 	e.patience = 50 * time.Millisecond
 	left, err := startTree(e.dir, e.patience)
 	if err != nil {
@@ -342,4 +334,13 @@ func TestSupervisorLeftBehind(t *testing.T) {
 	}
 	left.control.Close()
 	left.output.pipe.Close()
+}
+
+// What kills the processes that a step leaves behind spares the next step, also when they have ended by themselves meanwhile.
+func TestNextStepIsSpared(t *testing.T) {
+	t.Parallel()
+	s := openBuild(t, newExecutor(t, "/"))
+	for range 500 { // it happens by chance
+		must(t, s, ": &")
+	}
 }

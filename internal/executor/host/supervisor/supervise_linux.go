@@ -18,8 +18,8 @@ func init() {
 
 // supervisor is the state of the process.
 type supervisor struct {
-	stdin int           // the null device
-	began chan struct{} // receives when a command has been started, or could not be
+	stdin   int      // the null device
+	started chan int // receives the process id of a command
 
 	// reaping guards the process ids of children: while it is held, none is given free, so that a signal cannot reach a
 	// stranger that got the id of a process that ended meanwhile.
@@ -33,9 +33,8 @@ type supervisor struct {
 	restricted bool // the thread that starts commands gives them no privileges and no keyrings
 }
 
-// supervise runs commands until the control socket closes. The main goroutine starts and awaits them. It never leaves the
-// main thread while packages are initialised, which matters: the kernel counts that thread as the parent whose death the
-// commands are to die of.
+// supervise runs commands until the control socket closes. One goroutine starts them as soon as it hears of them, and this one awaits
+// their ends.
 func supervise() (exitCode int) {
 	const setChildSubreaper = 36
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setChildSubreaper, 1, 0); errno != 0 {
@@ -55,11 +54,10 @@ func supervise() (exitCode int) {
 		return 1
 	}
 	spareThreads()
-	s := &supervisor{stdin: null, began: make(chan struct{}), before: before}
-	commands := make(chan Command)
-	go s.listen(commands)
-	for c := range commands {
-		s.run(c)
+	s := &supervisor{stdin: null, started: make(chan int, 1), before: before}
+	go s.listen()
+	for pid := range s.started {
+		s.await(pid)
 	}
 	return 0
 }
@@ -94,10 +92,12 @@ func keepFiles() {
 	}
 }
 
-// listen obeys the server until it is gone.
-func (s *supervisor) listen(commands chan<- Command) {
-	defer close(commands)
-	defer s.kill()
+// listen obeys the server until it is gone. It keeps its thread, which matters: the kernel counts that as the parent whose death the
+// commands are to die of, and what the thread gives up no command gets.
+func (s *supervisor) listen() {
+	runtime.LockOSThread()
+	defer close(s.started)
+	defer s.killCurrent()
 	for {
 		var head [HeaderSize]byte
 		if !readFull(head[:]) {
@@ -114,8 +114,7 @@ func (s *supervisor) listen(commands chan<- Command) {
 			if !ok {
 				return
 			}
-			commands <- c
-			<-s.began // so that what the server sends next finds the command there
+			s.run(c)
 		case Ping:
 			reply(Ready, 0)
 		case Inspect:
@@ -127,7 +126,7 @@ func (s *supervisor) listen(commands chan<- Command) {
 		case Terminate:
 			s.terminate()
 		case Kill:
-			s.kill()
+			s.killCurrent()
 		}
 	}
 }
@@ -184,26 +183,33 @@ func reply(kind Reply, n uint32) {
 	}
 }
 
-// run runs one command until it and all that came of it are gone. What outlives the command's own process is killed, unless
-// the command is being stopped: then the others too have the time that the server gives.
+// run starts a command.
 func (s *supervisor) run(c Command) {
 	pid, err := s.start(c)
-	s.began <- struct{}{}
 	if err != nil {
 		errno, _ := errors.AsType[syscall.Errno](err)
 		reply(Refused, uint32(errno))
 		return
 	}
 	reply(Started, uint32(pid))
+	s.started <- pid
+}
+
+// await returns when a command and all that came of it are gone. What outlives the command's own process is killed, unless the command is
+// being stopped: then the others too have the time that the server gives.
+func (s *supervisor) await(pid int) {
+	s.reaping.Lock()
+	ended := s.ended
+	s.reaping.Unlock()
 	var status syscall.WaitStatus
 	for awaitChild() {
 		if s.reap(pid, &status) {
-			go s.kill()
+			go s.kill(ended)
 		}
 	}
 	s.reaping.Lock()
 	s.running = false
-	close(s.ended)
+	close(ended)
 	s.reaping.Unlock()
 	reply(Ended, uint32(status))
 }

@@ -22,17 +22,21 @@ func (s *supervisor) terminate() {
 	}
 }
 
-// kill ends the command and all that came of it, and returns when they are gone. A process that forks faster than it can be
-// found is caught by its group, which the kernel signals in one go; one that changes its group each time is orphaned by the
-// death of its parent and found among the supervisor's own children. So rounds follow one another without pause as long as
-// each finds a new process.
-func (s *supervisor) kill() {
+// killCurrent ends the command that runs, if there is one.
+func (s *supervisor) killCurrent() {
 	s.reaping.Lock()
 	running, ended := s.running, s.ended
 	s.reaping.Unlock()
-	if !running {
-		return
+	if running {
+		s.kill(ended)
 	}
+}
+
+// kill ends a command and all that came of it, and returns when they are gone. The command is known by the channel that says that it has
+// ended, since another one may run by now. A process that forks faster than it can be found is caught by its group, which the kernel
+// signals in one go; one that changes its group each time is orphaned by the death of its parent and found among the supervisor's own
+// children. So rounds follow one another without pause as long as each finds a new process.
+func (s *supervisor) kill(ended chan struct{}) {
 	var last []int
 	for pause := time.Duration(0); ; {
 		select {
