@@ -164,6 +164,9 @@ func (w *world) parts(owner string) engine.Parts {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() {
+		if err := steps.Close(); err != nil {
+			w.t.Error(err)
+		}
 		if left, err := os.ReadDir(builds); err != nil || len(left) > 0 {
 			w.t.Errorf("the engine %s left %v behind, %v", owner, left, err)
 		}

@@ -137,7 +137,9 @@ func wantNothingLeft(t *testing.T, in *installation) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		t.Errorf("a build has left %s", entry.Name())
+		if !strings.HasPrefix(entry.Name(), "spare-") { // made for a build that is still to come
+			t.Errorf("a build has left %s", entry.Name())
+		}
 	}
 	for _, pid := range processesIn(t, builds) {
 		t.Errorf("a build has left process %s", pid)

@@ -59,11 +59,12 @@ type Executor struct {
 	shell  string     // with its directory
 	spare  chan *tree // supervisors between two builds
 
-	sandbox *sandbox  // that steps run in; nil for none
-	boxes   chan *box // that no build has yet
-	users   *userPool // whom steps run as; nil for the server's own user
-	groups  *groups   // that limit builds; nil for none
-	gaps    []string  // of what was to be isolated
+	sandbox *sandbox    // that steps run in; nil for none
+	boxes   chan *box   // that no build has yet
+	nests   chan string // directories that no build has yet
+	users   *userPool   // whom steps run as; nil for the server's own user
+	groups  *groups     // that limit builds; nil for none
+	gaps    []string    // of what was to be isolated
 	warming sync.WaitGroup
 
 	// patience is how long a supervisor has for what takes it a moment. One that takes longer was stopped by a step, or waits
@@ -97,7 +98,7 @@ func New(config Config) (*Executor, error) {
 	e := &Executor{
 		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
 		grace: cmp.Or(config.Grace, executor.Grace), hurry: config.Hurry, patience: 5 * time.Second,
-		spare: make(chan *tree, maxSpare), boxes: make(chan *box, maxSpare),
+		spare: make(chan *tree, maxSpare), boxes: make(chan *box, maxSpare), nests: make(chan string, maxSpare),
 	}
 	if e.shell = e.find("bash"); e.shell == "" {
 		e.shell = e.find("sh")
@@ -177,7 +178,7 @@ func (s *session) enter() (err error) {
 		}
 		s.tree = s.box.tree
 	}
-	if err := os.Mkdir(s.dir, 0o700); err != nil {
+	if err := e.takeNest(s.dir); err != nil {
 		return fmt.Errorf("make the build's directory: %w", err)
 	}
 	s.made = true
@@ -189,18 +190,9 @@ func (s *session) enter() (err error) {
 	if err := s.tree.group.limit(s.limits); err != nil {
 		return err
 	}
-	if s.owner.user != 0 {
-		if err := s.owner.give(s.dir); err != nil {
+	for _, name := range append(e.nest(), ".") {
+		if err := s.owner.give(s.path(name)); err != nil {
 			return fmt.Errorf("give the build's directory to its user: %w", err)
-		}
-	}
-	own := []string{s.path("home"), s.path("tmp")}
-	if e.fixed == "" {
-		own = append(own, string(s.Directory))
-	}
-	for _, name := range own { // while a new supervisor starts
-		if err := s.owner.makeOwn(name); err != nil {
-			return fmt.Errorf("make the build's directory: %w", err)
 		}
 	}
 	return nil
@@ -232,9 +224,10 @@ func (e *Executor) Recover(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("remove what build %s left behind: %w", entry.Name(), err))
 		}
 	}
-	if e.sandbox != nil {
-		for range firstSpare {
-			e.warming.Go(e.warm)
+	for range firstSpare {
+		e.warming.Go(e.warmNest)
+		if e.sandbox != nil {
+			e.warming.Go(e.warmBox)
 		}
 	}
 	return errors.Join(failed...)

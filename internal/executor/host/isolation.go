@@ -115,11 +115,12 @@ func (e *Executor) tryUsers(want Isolation) error {
 func (e *Executor) trial() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), trialTime)
 	defer cancel()
+	defer func() { err = errors.Join(err, e.closeSpare()) }()
 	s, err := e.Open(ctx, executor.Build{Record: "trial-" + uuid.NewString()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close(context.Background()), e.closeSpare()) }()
+	defer func() { err = errors.Join(err, s.Close(context.Background())) }()
 	var out strings.Builder
 	result, err := s.Run(ctx, plan.Step{Script: &plan.Script{Command: `cd "$WORKSPACE"; : > file`}}, &out)
 	if err == nil && !result.Succeeded() {

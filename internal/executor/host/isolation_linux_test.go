@@ -503,6 +503,11 @@ func TestIsolationRequired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if gaps := strings.Join(e.Gaps(), "\n"); !strings.Contains(gaps, "install the package bubblewrap") {
 		t.Errorf("the gaps are %q", gaps)
 	}

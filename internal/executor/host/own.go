@@ -15,14 +15,6 @@ import (
 	"atelier/internal/fault"
 )
 
-// makeOwn makes a directory for the steps of a build alone.
-func (o owner) makeOwn(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return o.give(dir)
-}
-
 // give makes a file of the server one of the steps.
 func (o owner) give(path string) error {
 	if o.user == 0 {

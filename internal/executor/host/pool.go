@@ -3,6 +3,7 @@ package host
 import (
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // maxSpare is how many supervisors wait for the next build. To start one takes longer than to start a shell.
 const maxSpare = 8
 
-// firstSpare is how many sandboxes are made before there is a build. Builds that follow one another without pause are quicker than
+// firstSpare is how many directories and sandboxes are made before there is a build. Builds that follow one another without pause are quicker than
 // sandboxes, for a while.
 const firstSpare = 4
 
@@ -69,7 +70,57 @@ type box struct {
 
 func (b *box) close() error { return errors.Join(b.tree.close(), removeAll(b.dir)) }
 
-// spareDir returns a name for the directory of a sandbox that no build has.
+// nest returns the names of what is in the directory of a build from the start.
+func (e *Executor) nest() []string {
+	names := []string{"home", "tmp"}
+	if e.fixed == "" {
+		names = append(names, "workspace")
+	}
+	return names
+}
+
+// makeNest makes a directory for a build, with all that is in it from the start.
+func (e *Executor) makeNest(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for _, name := range e.nest() {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			return errors.Join(err, removeAll(dir))
+		}
+	}
+	return nil
+}
+
+// takeNest makes the directory of a build, of one that is ready if there is one. What a build has had no other gets: whoever was given a
+// handle of it while it was open could still watch it, or lock it.
+func (e *Executor) takeNest(dir string) error {
+	select {
+	case spare := <-e.nests:
+		_, err := os.Lstat(dir) // an empty directory would be replaced
+		if errors.Is(err, fs.ErrNotExist) && os.Rename(spare, dir) == nil {
+			return nil
+		}
+		_ = removeAll(spare)
+	default:
+	}
+	return e.makeNest(dir)
+}
+
+// warmNest makes a directory for a build that is still to come.
+func (e *Executor) warmNest() {
+	dir := e.spareDir()
+	if err := e.makeNest(dir); err != nil {
+		return // whoever needs one sees why
+	}
+	select {
+	case e.nests <- dir:
+	default: // there are enough
+		_ = removeAll(dir)
+	}
+}
+
+// spareDir returns a name for a directory that no build has.
 func (e *Executor) spareDir() string { return filepath.Join(e.dir, "spare-"+rand.Text()) }
 
 // newBox makes a sandbox.
@@ -132,13 +183,13 @@ func (e *Executor) leaveBox(b *box) error {
 	}
 	e.warming.Go(func() {
 		_ = b.tree.close()
-		e.warm()
+		e.warmBox()
 	})
 	return removeAll(b.dir)
 }
 
-// warm makes a sandbox for a build that is still to come.
-func (e *Executor) warm() {
+// warmBox makes a sandbox for a build that is still to come.
+func (e *Executor) warmBox() {
 	b, err := e.newBox()
 	if err != nil {
 		return // whoever needs one sees why
@@ -173,6 +224,8 @@ func (e *Executor) closeSpare() error {
 			failed = append(failed, t.close())
 		case b := <-e.boxes:
 			failed = append(failed, b.close())
+		case dir := <-e.nests:
+			failed = append(failed, removeAll(dir))
 		default:
 			return errors.Join(failed...)
 		}

@@ -224,6 +224,9 @@ func (s *session) Close(ctx context.Context) error {
 		}
 		s.box = nil
 	}
+	if len(e.nests) < cap(e.nests) {
+		e.warming.Go(e.warmNest)
+	}
 	return failed
 }
 

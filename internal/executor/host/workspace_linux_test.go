@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,4 +94,44 @@ type writer func(text string)
 func (w writer) Write(p []byte) (int, error) {
 	w(string(p))
 	return len(p), nil
+}
+
+// A build has directories that no other had, also when they were ready before it came. Whoever holds one of an earlier build sees nothing.
+func TestDirectoriesAreNew(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]*Executor{"plain": newExecutor(t, "/"), "isolated": newIsolated(t, "/")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := e.Recover(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var earlier []os.FileInfo
+			for range 2 * firstSpare {
+				e.warming.Wait()
+				s, err := e.Open(t.Context(), executor.Build{Record: uuid.NewString()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir := s.(*session).dir
+				for _, path := range []string{dir, dir + "/home", dir + "/tmp", dir + "/workspace"} {
+					held, err := os.Open(path) // so that its inode is not another one's soon
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer held.Close()
+					info, err := held.Stat()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if info.Mode().Perm() != 0o700 || slices.ContainsFunc(earlier, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
+						t.Errorf("%s: mode %v, or another build had it", path, info.Mode())
+					}
+					earlier = append(earlier, info)
+				}
+				if err := s.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
 }
