@@ -12,6 +12,7 @@ type Lease struct {
 	Owner  string
 	Fence  int64
 	Until  time.Time
+	More   bool // other builds wait in the queue; known only when the lease is new
 }
 
 // ErrLeaseLost is the answer to a report about a build that the reporter no longer holds.

@@ -21,10 +21,13 @@ func (e *Engine) dispatch() {
 		if e.quitting() { // when a slot becomes free at the same moment, select may not have seen it
 			return
 		}
-		if e.take() {
+		took, more := e.take()
+		if !took {
+			<-e.slots
+		}
+		if more {
 			continue
 		}
-		<-e.slots
 		select {
 		case <-e.wake:
 		case <-poll.C: // another server may have queued it, or the database was away
@@ -43,14 +46,14 @@ func (e *Engine) quitting() bool {
 	}
 }
 
-// take leases the next build and begins to run it; the build then has the slot.
-func (e *Engine) take() bool {
+// take leases the next build and begins to run it; the build then has the slot. There may be more where it came from.
+func (e *Engine) take() (took, more bool) {
 	r, err := e.next()
 	if err != nil && e.work.Err() == nil {
 		e.Log.Error("take a build from the queue", "error", err)
 	}
 	if r == nil {
-		return false
+		return false, false
 	}
 	r.leaveSlot = sync.OnceFunc(func() {
 		<-e.slots
@@ -63,7 +66,7 @@ func (e *Engine) take() bool {
 		r.run(r.perform)
 		e.forget(r)
 	})
-	return true
+	return true, r.lease.More
 }
 
 // next leases the next build, which from then on can be stopped. It returns nil when there is none.

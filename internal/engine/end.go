@@ -115,9 +115,7 @@ func (r *run) end(end *build.End) error {
 		r.news = append(r.news, endRunning(r.steps, end.At, r.log.Size())...) // there is one after a panic
 	} else {
 		r.news = nil // a build that has not begun has no steps
-		if r.what.info != (build.SourceInfo{}) {
-			progress.Source = &r.what.info
-		}
+		progress.Source = r.sourceNews()
 	}
 	return r.report(r.base, progress)
 }

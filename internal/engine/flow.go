@@ -30,7 +30,7 @@ func (r *run) beginFlow() error {
 	if err != nil {
 		return err
 	}
-	progress := build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now()), Script: script}}
+	progress := build.Progress{Source: r.sourceNews(), Begin: &build.Begin{At: moment(r.Now()), Script: script}}
 	for _, j := range r.what.flow.Jobs {
 		progress.Flow = append(progress.Flow, build.NewFlowJob(j.Name, j.DependsOn, j.Skipped))
 		if j.Skipped {

@@ -46,7 +46,7 @@ type prepared struct {
 // can do something about are faults.
 func (r *run) prepare() error {
 	p := &r.what
-	p.info = build.SourceInfo{Branch: r.record.Branch, Commit: r.record.Commit}
+	p.info = r.startInfo()
 	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
 		p.config, err = r.Queue.JobConfig(ctx, r.record.JobID, r.record.JobVersion)
 		return err
@@ -97,6 +97,19 @@ func (r *run) noteWarnings(warnings []string) {
 	for _, w := range warnings {
 		r.note(r.log.Warn, "%s", w)
 	}
+}
+
+// startInfo is what the record says of the sources before anything is known of them.
+func (r *run) startInfo() build.SourceInfo {
+	return build.SourceInfo{Branch: r.record.Branch, Commit: r.record.Commit}
+}
+
+// sourceNews is what the record does not say of the sources yet; nil when it says all.
+func (r *run) sourceNews() *build.SourceInfo {
+	if info := r.what.info; info != (build.SourceInfo{}) && info != r.startInfo() {
+		return &info
+	}
+	return nil
 }
 
 // readSource finds the commit to build, if the task has a repository, and reads the build file, if it is to have one. It returns

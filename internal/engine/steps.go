@@ -105,7 +105,7 @@ func (r *run) advance() error {
 	if err != nil {
 		return err
 	}
-	if err := r.report(r.ctx, build.Progress{Source: &r.what.info, Begin: &build.Begin{At: moment(r.Now()), Script: script}}); err != nil {
+	if err := r.report(r.ctx, build.Progress{Source: r.sourceNews(), Begin: &build.Begin{At: moment(r.Now()), Script: script}}); err != nil {
 		return err
 	}
 	r.began = true

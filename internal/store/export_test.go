@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -117,4 +118,36 @@ func (s *Store) ExplainPostgreSQL(ctx context.Context, queries []string, found f
 		}
 	}
 	return nil
+}
+
+// Write runs statements in a transaction. What it passes on as the first argument is the same for all that share one.
+func (s *Store) Write(ctx context.Context, do func(transaction any, exec func(query string, args ...any) error) error) error {
+	return s.write(ctx, func(t *tx) error {
+		return do(t, func(query string, args ...any) error {
+			_, err := t.exec(ctx, query, args...)
+			return err
+		})
+	})
+}
+
+// HoldTurn takes the turn to write. await returns when so many transactions wait for it.
+func (s *Store) HoldTurn() (await func(waiting int), release func()) {
+	s.turns.taken <- struct{}{}
+	await = func(waiting int) {
+		for n := -1; n != waiting; runtime.Gosched() {
+			s.turns.mu.Lock()
+			n = len(s.turns.waiting)
+			s.turns.mu.Unlock()
+		}
+	}
+	return await, func() { <-s.turns.taken }
+}
+
+// Integers returns what a query finds.
+func (s *Store) Integers(ctx context.Context, query string) ([]int, error) {
+	rows, err := s.reader.rows(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (n int, err error) { return n, row.Scan(&n) })
 }

@@ -28,8 +28,8 @@ func tellOfBuild(ctx context.Context, t *tx, id build.RecordID, e build.End) err
 	}
 	n, err := t.exec(ctx, `INSERT INTO notices (id, job_id, record_id, event, channel, user_id, user_name, at, state, tries, next_at, error)
 		SELECT r.id || '-' || s.channel, r.job_id, r.id, CAST(? AS TEXT), s.channel, r.user_id, r.user_name, r.finished_at, 'waiting', 0, r.finished_at, ''
-		FROM records r JOIN job_notices s ON s.job_id = r.job_id WHERE r.id = ? AND r.parent_id = '' AND s.events LIKE ?
-		ON CONFLICT DO NOTHING`, string(event), string(id), barred(event))
+		FROM records r JOIN job_notices s ON s.job_id = r.job_id WHERE r.id = ? AND r.parent_id = '' AND s.events LIKE '%|' || CAST(? AS TEXT) || '|%'
+		ON CONFLICT DO NOTHING`, string(event), string(id), string(event))
 	t.noticed = t.noticed || n > 0
 	return err
 }
@@ -38,14 +38,11 @@ func tellOfBuild(ctx context.Context, t *tx, id build.RecordID, e build.End) err
 func tellOfJob(ctx context.Context, t *tx, id build.JobID, event notice.Event, by build.Actor, at time.Time, once string) error {
 	n, err := t.exec(ctx, `INSERT INTO notices (id, job_id, record_id, event, channel, user_id, user_name, at, state, tries, next_at, error)
 		SELECT CAST(? AS TEXT) || '-' || channel, job_id, '', CAST(? AS TEXT), channel, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), 'waiting', 0, CAST(? AS BIGINT), ''
-		FROM job_notices WHERE job_id = ? AND events LIKE ? ON CONFLICT DO NOTHING`,
-		string(id)+"-"+string(event)+"-"+once, string(event), by.UserID, by.UserName, millis(at), millis(at), string(id), barred(event))
+		FROM job_notices WHERE job_id = ? AND events LIKE '%|' || CAST(? AS TEXT) || '|%' ON CONFLICT DO NOTHING`,
+		string(id)+"-"+string(event)+"-"+once, string(event), by.UserID, by.UserName, millis(at), millis(at), string(id), string(event))
 	t.noticed = t.noticed || n > 0
 	return err
 }
-
-// barred is the pattern of settings that name an event.
-func barred(event notice.Event) string { return "%|" + string(event) + "|%" }
 
 // NoticeSettings implements [notice.Store].
 func (s *Store) NoticeSettings(ctx context.Context, id build.JobID) ([]notice.Setting, error) {

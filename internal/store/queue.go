@@ -56,6 +56,9 @@ func (s *Store) lease(ctx context.Context, lease *build.Lease, now time.Time, co
 		if err != nil {
 			return err
 		}
+		if err := t.row(ctx, `SELECT EXISTS (SELECT 1 FROM records WHERE state = 'queued')`).Scan(&lease.More); err != nil {
+			return err
+		}
 		// The job may have been deleted since: its builds still reach a final state, so there is no look at that here.
 		lease.Record, _, err = scanRecord(t.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`, id))
 		return err

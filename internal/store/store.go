@@ -21,8 +21,8 @@ import (
 type Store struct {
 	dialect dialect
 	reader  *pool
-	writer  *pool         // the same as reader where the database has many writers
-	turn    chan struct{} // holds one token where only one transaction may write at a time; nil otherwise
+	writer  *pool  // the same as reader where the database has many writers
+	turns   *turns // where only one transaction may write at a time; nil otherwise
 	epoch   epochCache
 	clock   clock
 	noticed chan struct{} // holds one token when notices were stored
@@ -49,7 +49,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		s.writer = s.reader
 	} else {
 		s.writer = newPool(writer, d)
-		s.turn = make(chan struct{}, 1)
+		s.turns = &turns{taken: make(chan struct{}, 1)}
 	}
 	if err := migrate(ctx, writer, d); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -214,52 +214,6 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 		return 0, t.pool.dialect.explain(err)
 	}
 	return result.RowsAffected()
-}
-
-// write runs do in a transaction: committed when it returns nil, undone otherwise. A transaction that lost a race against
-// another one is tried again, so do must not touch anything outside of it before it succeeds.
-func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
-	const tries = 8
-	for try := 1; ; try++ {
-		err := s.writeOnce(ctx, do)
-		if err == nil || try == tries || !s.dialect.isConflict(err) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
-		}
-	}
-}
-
-func (s *Store) writeOnce(ctx context.Context, do func(t *tx) error) error {
-	if s.turn != nil {
-		// Waiting here is fair and can be given up; waiting for SQLite's lock is neither.
-		select {
-		case s.turn <- struct{}{}:
-			defer func() { <-s.turn }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
-	if err != nil {
-		return s.dialect.explain(err)
-	}
-	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
-	t := &tx{sql: sqlTx, pool: s.writer}
-	if err := do(t); err != nil {
-		return err
-	}
-	err = s.dialect.explain(sqlTx.Commit())
-	if err == nil && t.noticed {
-		select {
-		case s.noticed <- struct{}{}:
-		default: // whoever listens is about to look
-		}
-	}
-	return err
 }
 
 // millis returns a time as it is stored: milliseconds since 1970, 0 for the zero time.

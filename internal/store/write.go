@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+)
+
+// write runs do in a transaction: committed when it returns nil, undone otherwise. It may run do several times, as a transaction that
+// lost a race against another one is tried again, so do must not touch anything outside of it before it succeeds.
+func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
+	if s.turns != nil {
+		return s.writeInTurn(ctx, do)
+	}
+	const tries = 8
+	for try := 1; ; try++ {
+		err := s.transact(ctx, do)
+		if err == nil || try == tries || !s.dialect.isConflict(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
+		}
+	}
+}
+
+// transact runs do in a transaction of its own, once.
+func (s *Store) transact(ctx context.Context, do func(t *tx) error) error {
+	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.dialect.explain(err)
+	}
+	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
+	t := &tx{sql: sqlTx, pool: s.writer}
+	if err := do(t); err != nil {
+		return err
+	}
+	err = s.dialect.explain(sqlTx.Commit())
+	if err == nil && t.noticed {
+		select {
+		case s.noticed <- struct{}{}:
+		default: // whoever listens is about to look
+		}
+	}
+	return err
+}
+
+// turns are those of a database that has one writer at a time. Waiting here is fair and can be given up; waiting for SQLite's lock is
+// neither. All that wait when a turn begins share it: they are one transaction, which waits for the disk once.
+type turns struct {
+	taken   chan struct{} // holds one token during a turn
+	mu      sync.Mutex
+	waiting []*waiter
+}
+
+// waiter is a transaction that waits for its turn.
+type waiter struct {
+	do   func(t *tx) error
+	done chan error // receives what came of it
+}
+
+// maxShared is how many transactions share a turn. Those behind them wait for the next one.
+const maxShared = 64
+
+func (s *Store) writeInTurn(ctx context.Context, do func(t *tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := &waiter{do: guarded(do), done: make(chan error, 1)}
+	s.turns.join(w)
+	for {
+		select {
+		case s.turns.taken <- struct{}{}:
+			s.writeWaiting()
+			<-s.turns.taken
+		case err := <-w.done:
+			return err
+		case <-ctx.Done():
+			if s.turns.leave(w) {
+				return ctx.Err()
+			}
+			return <-w.done // somebody is at it
+		}
+	}
+}
+
+func (t *turns) join(w *waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = append(t.waiting, w)
+}
+
+// leave takes a transaction back; false when its turn has begun.
+func (t *turns) leave(w *waiter) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.Index(t.waiting, w)
+	if i < 0 {
+		return false
+	}
+	t.waiting = slices.Delete(t.waiting, i, i+1)
+	return true
+}
+
+// next takes those away whose turn it is.
+func (t *turns) next() []*waiter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := min(len(t.waiting), maxShared)
+	now := slices.Clone(t.waiting[:n])
+	t.waiting = slices.Delete(t.waiting, 0, n)
+	return now
+}
+
+// writeWaiting runs the transactions that wait, as one. If that fails as a whole each is run by itself, so that none fails for another.
+// One whose caller has given up goes on if its turn has begun: nobody would know else what came of it.
+func (s *Store) writeWaiting() {
+	ctx := context.Background()
+	now := s.turns.next()
+	results := make([]error, len(now))
+	if len(now) < 2 || s.transact(ctx, shared(now, results)) != nil {
+		for i, w := range now {
+			results[i] = s.transact(ctx, w.do)
+		}
+	}
+	for i, w := range now {
+		w.done <- results[i]
+	}
+}
+
+// shared is one transaction of several, each of which can fail by itself.
+func shared(all []*waiter, results []error) func(t *tx) error {
+	return func(t *tx) error {
+		for i, w := range all {
+			if err := t.nested(w.do, &results[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// nested runs do as a part of the transaction, and undoes that part when its result is an error. The error that it returns is that of the
+// whole transaction.
+func (t *tx) nested(do func(t *tx) error, result *error) error {
+	ctx := context.Background()
+	if _, err := t.sql.ExecContext(ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	noticed := t.noticed
+	if *result = do(t); *result != nil {
+		t.noticed = noticed
+		if _, err := t.sql.ExecContext(ctx, "ROLLBACK TO part"); err != nil {
+			return err
+		}
+	}
+	_, err := t.sql.ExecContext(ctx, "RELEASE part")
+	return err
+}
+
+// guarded makes an error of a panic, which is not for whoever has the turn.
+func guarded(do func(t *tx) error) func(t *tx) error {
+	return func(t *tx) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = errors.Join(errPanic, fmt.Errorf("%v\n%s", p, debug.Stack()))
+			}
+		}()
+		return do(t)
+	}
+}
+
+var errPanic = errors.New("panic in a transaction")

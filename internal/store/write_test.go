@@ -1,0 +1,142 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"atelier/internal/store"
+)
+
+type exec func(query string, args ...any) error
+
+// Transactions that wait at the same moment are one for the disk, and still each its own: one that fails, panics, breaks the transaction of
+// all or is interrupted leaves nothing, and the others stay.
+func TestSharedTurn(t *testing.T) {
+	t.Parallel()
+	errMine := errors.New("mine")
+	fails := map[string]func(ctx context.Context, do exec) error{
+		"returns an error": func(context.Context, exec) error { return errMine },
+		"panics":           func(context.Context, exec) error { panic("mine") },
+		"rolls back":       func(_ context.Context, do exec) error { return do("ROLLBACK") },
+		"is interrupted": func(_ context.Context, do exec) error {
+			return do(`WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n) INSERT INTO numbers SELECT i FROM n`) // without end
+		},
+	}
+	for name, fail := range fails {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openNumbers(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			if name == "is interrupted" {
+				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+			}
+			defer cancel()
+			await, release := s.HoldTurn()
+			const writers, bad = 10, 4
+			var (
+				wg     sync.WaitGroup
+				mu     sync.Mutex
+				shared = make(map[any]int)
+				errs   [writers]error
+			)
+			for i := range writers {
+				wg.Go(func() {
+					ctx := ctx
+					if i != bad {
+						ctx = context.WithoutCancel(ctx)
+					}
+					errs[i] = s.Write(ctx, func(transaction any, do func(string, ...any) error) error {
+						mu.Lock()
+						shared[transaction]++
+						mu.Unlock()
+						if err := do(`INSERT INTO numbers VALUES (?)`, i); err != nil || i != bad {
+							return err
+						}
+						return fail(ctx, do)
+					})
+				})
+			}
+			await(writers)
+			release()
+			wg.Wait()
+			for i, err := range errs {
+				if (err != nil) != (i == bad) {
+					t.Errorf("writer %d: %v", i, err)
+				}
+			}
+			if name == "returns an error" && !errors.Is(errs[bad], errMine) || name == "panics" && !strings.Contains(errs[bad].Error(), "mine") {
+				t.Errorf("the error is %v", errs[bad])
+			}
+			if most := slices.Max(slices.Collect(maps.Values(shared))); most <= bad {
+				t.Errorf("no transaction was shared by more than %d", most)
+			}
+			if diff := cmp.Diff([]int{0, 1, 2, 3, 5, 6, 7, 8, 9}, numbers(t, s)); diff != "" {
+				t.Errorf("numbers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Who gives up while others write has written nothing.
+func TestTurnGivenUp(t *testing.T) {
+	t.Parallel()
+	s := openNumbers(t)
+	await, release := s.HoldTurn()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	for i := range 2 {
+		ctx := ctx
+		if i == 0 {
+			ctx = t.Context()
+		}
+		go func() {
+			ended <- s.Write(ctx, func(_ any, do func(string, ...any) error) error { return do(`INSERT INTO numbers VALUES (?)`, i) })
+		}()
+	}
+	await(2)
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the error of who gave up is %v", err)
+	}
+	await(1)
+	release()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := numbers(t, s); !slices.Equal(got, []int{0}) {
+		t.Errorf("numbers: %v", got)
+	}
+}
+
+// openNumbers opens an SQLite database with a table for tests.
+func openNumbers(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "atelier.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	err = s.Write(t.Context(), func(_ any, do func(string, ...any) error) error { return do(`CREATE TABLE numbers (i INTEGER)`) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func numbers(t *testing.T, s *store.Store) []int {
+	t.Helper()
+	got, err := s.Integers(t.Context(), `SELECT i FROM numbers ORDER BY i`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
