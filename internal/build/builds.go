@@ -296,7 +296,7 @@ func (s *Service) CountResults(ctx context.Context, actor Actor, id JobID, from,
 
 // WaitOf says in words what a build waits for; empty when it does not wait. The caller has got the record from this service.
 func (s *Service) WaitOf(ctx context.Context, record Record) (string, error) {
-	if record.State != Queued {
+	if record.State != Queued && record.State != Scheduled {
 		return "", nil
 	}
 	standing, err := s.Store.Standing(ctx, record.ID, s.now())

@@ -21,6 +21,7 @@ var ErrLeaseLost = errors.New("the lease of the build is lost")
 // Progress is what the owner of a lease reports. Nil and empty parts are left as they are; all of it is stored, or none.
 type Progress struct {
 	Source  *SourceInfo // what the build takes from the repository, once it is known
+	Waits   WaitFor     // the build cannot begin yet, for this reason
 	Begin   *Begin      // the build goes from Scheduled to Running
 	Steps   []Step      // as they now stand
 	Reports []Report    // of steps that are over; one that is known already stays as it is

@@ -31,8 +31,9 @@ type Limits struct {
 	Tenant int // of all tasks of one tenant
 }
 
-// Standing is where a queued build stands: everything that decides when its turn comes.
+// Standing is where a build stands that has not begun: everything that decides when its turn comes.
 type Standing struct {
+	Held         bool // a server has taken it, and its executor does not answer
 	Needs        Needs
 	Ahead        int            // builds that were queued before it
 	TaskActive   int            // builds of its task that have begun
@@ -41,7 +42,7 @@ type Standing struct {
 	Busy         map[string]int // the slots of engines that are taken, by their owners
 }
 
-// Wait says what a queued build waits for.
+// Wait says what a build waits for that has not begun.
 type Wait struct {
 	For  WaitFor
 	Text string // for people: what it waits for, and what would make it run
@@ -52,6 +53,7 @@ type WaitFor string
 
 // What builds wait for, in the order in which it is looked at.
 const (
+	WaitForAnswer WaitFor = "answer" // of the executor of the server that has taken it
 	WaitForEngine WaitFor = "engine" // one that can run it
 	WaitForTask   WaitFor = "task"   // the limit of its task
 	WaitForTenant WaitFor = "tenant" // the limit of its tenant
@@ -69,6 +71,8 @@ func (s Standing) Wait(limits Limits) Wait {
 		}
 	}
 	switch {
+	case s.Held:
+		return Wait{WaitForAnswer, "The container engine of the server that has taken the build does not answer. The build begins when it does."}
 	case len(s.Engines) == 0:
 		return Wait{WaitForEngine, "No server runs builds at present. The build begins when one is started."}
 	case slots == 0:

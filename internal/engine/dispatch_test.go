@@ -168,11 +168,19 @@ func TestExecutorDoesNotAnswer(t *testing.T) {
 	w.printed(unwanted.ID, text)
 	w.halt(unwanted)
 	w.wantEnd(w.end(unwanted.ID), build.Aborted, stopped)
-	if r := w.record(waiting.ID); r.State != build.Scheduled || !r.RunnableAt.IsZero() {
+	r := w.record(waiting.ID)
+	if r.State != build.Scheduled || !r.RunnableAt.IsZero() {
 		t.Errorf("a build that cannot begin is %s", r.State)
+	}
+	const why = "The container engine of the server that has taken the build does not answer. The build begins when it does."
+	if got, err := w.service.WaitOf(t.Context(), r); got != why || err != nil {
+		t.Errorf("it waits since %q, %v", got, err)
 	}
 	close(there)
 	w.wantEnd(w.end(waiting.ID), build.Succeeded, "")
+	if got, err := w.service.WaitOf(t.Context(), r); got != "" || err != nil {
+		t.Errorf("it waits no more, and is said to since %q, %v", got, err)
+	}
 	if n := strings.Count(w.log(waiting.ID), text); n != 1 {
 		t.Errorf("its log says %d times that it waits", n)
 	}

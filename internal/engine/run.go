@@ -147,8 +147,11 @@ func (r *run) open() (executor.Session, error) {
 		}
 		if why, _ := fault.Public(err); !told {
 			told = true
-			r.note(r.log.Warn, "%s The build begins when it does.", why)
 			r.server.Error("open a build", "error", err)
+			if err := r.report(r.ctx, build.Progress{Waits: build.WaitForAnswer}); err != nil {
+				return nil, err
+			}
+			r.note(r.log.Warn, "%s The build begins when it does.", why)
 		}
 		select {
 		case <-time.After(pause): // that it answers again is no event

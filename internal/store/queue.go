@@ -145,6 +145,12 @@ func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p bu
 				return err
 			}
 		}
+		if p.Waits != "" {
+			if err := fenced(t.exec(ctx, `UPDATE records SET waits_for = ? WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`,
+				string(p.Waits), string(id), fence)); err != nil {
+				return err
+			}
+		}
 		if p.Begin != nil {
 			if err := fenced(t.exec(ctx, `UPDATE records SET state = 'running', runnable_at = ?, private_pool = ?
 				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {

@@ -20,15 +20,19 @@ func (s *Store) Announce(ctx context.Context, o build.Offer, until time.Time) er
 	})
 }
 
-// Standing says where a queued build stands. A build that is not queued is a fault.NotFound error.
+// Standing says where a build stands that waits. One that does not is a fault.NotFound error.
 func (s *Store) Standing(ctx context.Context, id build.RecordID, now time.Time) (build.Standing, error) {
 	var st build.Standing
 	var queued int64
 	var job, domain string
-	err := s.reader.row(ctx, `SELECT records.need_arch, records.need_class, records.queued_at, records.job_id, jobs.domain_id`+recordFrom+`
-		WHERE records.id = ? AND records.state = 'queued'`, string(id)).Scan(&st.Needs.Arch, &st.Needs.Class, &queued, &job, &domain)
+	err := s.reader.row(ctx, `SELECT records.need_arch, records.need_class, records.queued_at, records.job_id, jobs.domain_id, records.state = 'scheduled'`+recordFrom+`
+		WHERE records.id = ? AND (records.state = 'queued' OR records.state = 'scheduled' AND records.waits_for = ?)`, string(id), string(build.WaitForAnswer)).
+		Scan(&st.Needs.Arch, &st.Needs.Class, &queued, &job, &domain, &st.Held)
 	if err != nil {
 		return build.Standing{}, missing(err, "the build does not wait")
+	}
+	if st.Held {
+		return st, nil
 	}
 	err = s.reader.row(ctx, `SELECT count(*) FROM records WHERE state = 'queued' AND (queued_at < ? OR queued_at = ? AND id < ?)`,
 		queued, queued, string(id)).Scan(&st.Ahead)

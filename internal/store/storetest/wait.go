@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -139,8 +140,11 @@ func testWaits(t *testing.T, open Opener) {
 		other := aJob(3, "elsewhere")
 		other.DomainID = "another-domain"
 		running := []build.Record{startBuild(t, s, app.ID), startBuild(t, s, lib.ID), startBuild(t, s, createJob(t, s, other).ID)}
+		var held build.Lease // of the first of them
 		for range running {
-			claim(t, s, x86, build.Limits{})
+			if _, lease := claim(t, s, x86, build.Limits{}); lease.Record.ID == running[0].ID {
+				held = lease
+			}
 		}
 		before := startBuildAt(t, s, lib.ID, start.Add(time.Second))
 		record := startBuildAt(t, s, app.ID, start.Add(2*time.Second))
@@ -160,6 +164,16 @@ func testWaits(t *testing.T, open Opener) {
 		}
 		_, err = s.Standing(t.Context(), running[0].ID, start)
 		wantKind(t, err, fault.NotFound)
+		for fence, want := range map[int64]bool{held.Fence: true, held.Fence + 1: false} {
+			err := s.Report(t.Context(), held.Record.ID, fence, build.Progress{Waits: build.WaitForAnswer})
+			if errors.Is(err, build.ErrLeaseLost) == want {
+				t.Errorf("report what a leased build waits for: %v", err)
+			}
+		}
+		got, err = s.Standing(t.Context(), held.Record.ID, start)
+		if diff := cmp.Diff(build.Standing{Held: true}, got); err != nil || diff != "" {
+			t.Errorf("error %v, difference (-want +got):\n%s", err, diff)
+		}
 
 		waiting, err := s.Waiting(t.Context(), record.QueuedAt, 10)
 		if diff := cmp.Diff([]build.Waiting{{ID: before.ID}}, waiting); err != nil || diff != "" {
