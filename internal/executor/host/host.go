@@ -200,6 +200,9 @@ func (s *session) enter() (err error) {
 
 // Recover implements [executor.Executor].
 func (e *Executor) Recover(ctx context.Context) error {
+	if err := e.closeSpare(); err != nil { // which could not be told from what is left of an earlier life
+		return err
+	}
 	entries, err := os.ReadDir(e.dir)
 	if err != nil {
 		return fmt.Errorf("list the builds that were left behind: %w", err)

@@ -21,7 +21,7 @@ type tree struct {
 	process *exec.Cmd
 	control *os.File
 	output  *output
-	session int  // of the command that runs or ran last; 0 in a sandbox, which has numbers of its own
+	session int  // of the command that runs; 0 when none does, and in a sandbox, which has numbers of its own
 	boxed   bool // in a sandbox
 	group   *group
 	gone    bool // it is not to be used again
@@ -142,6 +142,7 @@ func (t *tree) wait() (syscall.WaitStatus, error) {
 				t.session = int(n)
 			}
 		case supervisor.Ended:
+			t.session = 0 // nothing is left of it, so that its number may be another's soon
 			return syscall.WaitStatus(n), nil
 		case supervisor.Refused:
 			return 0, refusal(syscall.Errno(n))
