@@ -84,11 +84,14 @@ func (r *run) settle(end *build.End, fate fate) error {
 	switch fate {
 	case waits:
 		_ = r.closeLog() // there is nothing in it that matters
+		r.awaitLeft()
 		err := r.insist(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease, r.needs) })
 		r.tellPeers(build.News{Of: build.NewsOfQueue}) // one of them may have what it needs
 		return err
 	case isLost:
-		return errors.Join(build.ErrLeaseLost, r.closeLog())
+		err := r.closeLog()
+		r.awaitLeft()
+		return errors.Join(build.ErrLeaseLost, err)
 	default:
 		return r.end(end)
 	}
@@ -108,6 +111,7 @@ func (r *run) end(end *build.End) error {
 	if err := r.closeLog(); err != nil && end.State == build.Succeeded {
 		*end = build.End{State: build.Failed, Error: r.explain(err)}
 	}
+	r.awaitLeft()
 	crash.At(crash.LogClosed)
 	end.At = moment(r.Now())
 	progress := build.Progress{End: end}

@@ -70,6 +70,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 		e.resume(lease)
 		return nil
 	}
+	defer e.Wake() // it is in the queue again, or a limit kept another one there
 	defer e.tell(record)
 	end := build.End{State: build.Failed, Error: lostMessage}
 	switch {
@@ -78,7 +79,6 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	case record.State == build.Scheduled && lease.Fence >= maxFence:
 		end = build.End{State: build.Unschedulable, Error: poisonMessage}
 	case record.State == build.Scheduled:
-		defer e.Wake()
 		err := e.Queue.Requeue(ctx, lease, build.Needs{}) // the next engine finds out again
 		crash.At(crash.BuildRequeued)
 		return err

@@ -36,7 +36,8 @@ type run struct {
 	began  bool        // the database says that it runs
 	flow   bool        // and that it is a flow
 	layers []*cache.Layer
-	limit  *time.Timer // ends the build when it has run too long; nil until it begins
+	limit  *time.Timer   // ends the build when it has run too long; nil until it begins
+	left   chan struct{} // closed when nothing of the build is on the executor any more; nil when nothing ever was
 	steps  []build.Step
 	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
 	tested tested       // what the tests of the steps have left
@@ -123,7 +124,7 @@ func (r *run) perform() (err error) {
 	if err != nil {
 		return err
 	}
-	defer r.close(session) // also after a panic
+	defer r.leave(session) // also after a panic
 	defer r.closeImages()
 	crash.At(crash.WorkspaceMade)
 	if err := r.runSteps(session); err != nil {
@@ -163,6 +164,22 @@ func (r *run) open() (executor.Session, error) {
 
 // closeTime is how long an executor has to remove what a build left behind. Another moment, and the build is better ended.
 const closeTime = 30 * time.Second
+
+// leave has the executor remove what is left of the build, while the log is brought to the disk.
+func (r *run) leave(session executor.Session) {
+	r.left = make(chan struct{})
+	go func() {
+		defer close(r.left)
+		_ = r.guarded(func() error { r.close(session); return nil })
+	}()
+}
+
+// awaitLeft returns when nothing of the build is on the executor.
+func (r *run) awaitLeft() {
+	if r.left != nil {
+		<-r.left
+	}
+}
 
 func (r *run) close(session executor.Session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
