@@ -6,8 +6,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +120,7 @@ func TestTurnGivenUp(t *testing.T) {
 }
 
 // openNumbers opens an SQLite database with a table for tests.
-func openNumbers(t *testing.T) *store.Store {
+func openNumbers(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "atelier.db"))
 	if err != nil {
@@ -139,4 +141,27 @@ func numbers(t *testing.T, s *store.Store) []int {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// BenchmarkWriters is the time of a transaction when so many write at once.
+func BenchmarkWriters(b *testing.B) {
+	for _, writers := range []int{1, 2, 8, 32} {
+		b.Run(strconv.Itoa(writers), func(b *testing.B) {
+			s := openNumbers(b)
+			var done atomic.Int64
+			var wg sync.WaitGroup
+			b.ResetTimer()
+			for range writers {
+				wg.Go(func() {
+					for done.Add(1) <= int64(b.N) {
+						err := s.Write(b.Context(), func(_ any, do func(string, ...any) error) error { return do(`INSERT INTO numbers VALUES (1)`) })
+						if err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
 }
