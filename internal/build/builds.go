@@ -18,8 +18,9 @@ type StartRequest struct {
 	Branch     string
 	Tag        string
 	Commit     string
-	Trigger    Trigger // default Manual
-	Token      string  // the same one of the same user starts no second build of the job; empty for a new build in any case
+	Trigger    Trigger  // default Manual
+	Warnings   []string // for the log of the build, from whoever starts it
+	Token      string   // the same one of the same user starts no second build of the job; empty for a new build in any case
 }
 
 // Start starts a build: it gives the number, stores the record and answers. The build itself runs when its turn comes.
@@ -88,7 +89,7 @@ func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, 
 		Number: job.LastNumber, DailyNumber: daily, ExecutionID: newExecutionID(),
 		UserID: actor.UserID, UserName: actor.UserName, Trigger: req.Trigger,
 		Repo:       repoOf(source),
-		Parameters: resolved.values, Warnings: resolved.warnings,
+		Parameters: resolved.values, Warnings: append(resolved.warnings, req.Warnings...),
 		State: Queued, Region: s.Region, CreatedAt: now, ScheduledAt: now, QueuedAt: now,
 	}
 	if r.Trigger == "" {

@@ -127,9 +127,13 @@ func (r *Runner) due(job build.Job, minute time.Time) (Schedule, bool) {
 // start starts a task's build, as the one who made the task. Repositories are looked at in one of the places, so that those that are away
 // do not hold up tasks that are built without a look.
 func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute time.Time, places chan struct{}) error {
-	given, err := r.givenUp(ctx, job)
-	if err != nil || given {
+	failures, err := r.failures(ctx, job)
+	if err != nil {
 		return err
+	}
+	if failures >= r.MaxFailures {
+		r.Log.Warn("the timer of a task is ignored: its scheduled builds fail; change the task, or build it with success", "job", job.ID, "failures", failures)
+		return nil
 	}
 	if s.Changed {
 		places <- struct{}{}
@@ -142,7 +146,7 @@ func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute ti
 	maker := build.Actor{UserID: job.CreatorID, UserName: job.CreatorName, DomainID: job.DomainID}
 	// Whoever comes second with the token gets the build of the first.
 	record, err := r.Builds.Start(ctx, maker, build.StartRequest{
-		JobID: job.ID, Trigger: build.Timed, Token: "timer-" + strconv.FormatInt(minute.Unix(), 10),
+		JobID: job.ID, Trigger: build.Timed, Token: "timer-" + strconv.FormatInt(minute.Unix(), 10), Warnings: r.warnings(failures),
 	})
 	if err == nil {
 		r.Log.Info("scheduled build started", "job", job.ID, "number", record.Number)
@@ -150,22 +154,32 @@ func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute ti
 	return err
 }
 
-// givenUp reports whether the timer is ignored: too many scheduled builds of the task, as it is configured now, have failed one
-// after another, and no build has succeeded since the first of them. Those that are not over say nothing yet.
-func (r *Runner) givenUp(ctx context.Context, job build.Job) (bool, error) {
+// failures returns how many scheduled builds of the task, as it is configured now, have failed one after another, at most as many as the
+// timer may have, without a build of any kind that has succeeded since. Those that are not over say nothing yet.
+func (r *Runner) failures(ctx context.Context, job build.Job) (int, error) {
 	timed, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, Triggers: []build.Trigger{build.Timed}, States: over, Limit: r.MaxFailures})
-	if err != nil || len(timed) < r.MaxFailures {
-		return false, err
-	}
-	if slices.ContainsFunc(timed, func(b build.Record) bool { return !failed(b) || b.JobVersion != job.Version }) {
-		return false, nil
+	if err != nil || len(timed) == 0 || !failed(timed[0]) {
+		return 0, err
 	}
 	good, _, err := r.Tasks.Records(ctx, build.RecordQuery{JobID: job.ID, States: []build.State{build.Succeeded}, Limit: 1})
-	if err != nil || len(good) > 0 && good[0].Number > timed[len(timed)-1].Number {
-		return false, err
+	if err != nil {
+		return 0, err
 	}
-	r.Log.Warn("the timer of a task is ignored: its scheduled builds fail; change the task, or build it with success", "job", job.ID, "failures", r.MaxFailures)
-	return true, nil
+	n := slices.IndexFunc(timed, func(b build.Record) bool {
+		return !failed(b) || b.JobVersion != job.Version || len(good) > 0 && good[0].Number > b.Number
+	})
+	if n < 0 {
+		n = len(timed)
+	}
+	return n, nil
+}
+
+// warnings is what the log of a scheduled build says before it begins: that this is the last try.
+func (r *Runner) warnings(failures int) []string {
+	if failures == 0 || failures < r.MaxFailures-1 {
+		return nil
+	}
+	return []string{fmt.Sprintf("The last %d scheduled builds of the task failed. If this one fails too, the timer is ignored until the task is changed or a build succeeds.", failures)}
 }
 
 // over are the states of builds that are over.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -237,6 +238,14 @@ func TestGivingUp(t *testing.T) {
 	pass(1, build.Succeeded)
 	pass(14, build.Failed)
 	w.wantBuilds(job, 20)
+	for _, b := range w.builds(job) {
+		warned := slices.ContainsFunc(b.Warnings, func(text string) bool {
+			return strings.Contains(text, "The last 9 scheduled builds of the task failed.")
+		})
+		if last := b.Number == 10 || b.Number == 20; warned != last {
+			t.Errorf("build %d has the warnings %q", b.Number, b.Warnings)
+		}
+	}
 	if log := w.log.String(); !strings.Contains(log, "the timer of a task is ignored") {
 		t.Error(log)
 	}
