@@ -13,12 +13,13 @@ import (
 // write runs do in a transaction: committed when it returns nil, undone otherwise. It may run do several times, as a transaction that
 // lost a race against another one is tried again, so do must not touch anything outside of it before it succeeds.
 func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
+	once := s.transact
 	if s.turns != nil {
-		return s.writeInTurn(ctx, do)
+		once = s.writeInTurn
 	}
 	const tries = 8
 	for try := 1; ; try++ {
-		err := s.transact(ctx, do)
+		err := once(ctx, do)
 		if err == nil || try == tries || !s.dialect.isConflict(err) {
 			return err
 		}
@@ -77,8 +78,7 @@ func (s *Store) writeInTurn(ctx context.Context, do func(t *tx) error) error {
 	for {
 		select {
 		case s.turns.taken <- struct{}{}:
-			s.writeWaiting()
-			<-s.turns.taken
+			s.takeTurn()
 		case err := <-w.done:
 			return err
 		case <-ctx.Done():
@@ -118,19 +118,29 @@ func (t *turns) next() []*waiter {
 	return now
 }
 
-// writeWaiting runs the transactions that wait, as one. If that fails as a whole each is run by itself, so that none fails for another.
-// One whose caller has given up goes on if its turn has begun: nobody would know else what came of it.
-func (s *Store) writeWaiting() {
-	ctx := context.Background()
-	now := s.turns.next()
-	results := make([]error, len(now))
-	if len(now) < 2 || s.transact(ctx, shared(now, results)) != nil {
+// takeTurn runs the transactions that wait, as one, and gives the turn back. If that fails as a whole each is run by itself, so that none
+// fails for another. One whose caller has given up goes on if its turn has begun: nobody would know else what came of it.
+func (s *Store) takeTurn() {
+	ctx, now := context.Background(), s.turns.next()
+	results := slices.Repeat([]error{errPanic}, len(now))
+	defer func() {
 		for i, w := range now {
-			results[i] = s.transact(ctx, w.do)
+			w.done <- results[i]
+		}
+		<-s.turns.taken
+	}()
+	if len(now) > 1 {
+		err := s.transact(ctx, shared(now, results))
+		if err == nil {
+			return
+		}
+		if s.dialect.isConflict(err) { // with another process, as each by itself would have
+			results = slices.Repeat([]error{err}, len(now))
+			return
 		}
 	}
 	for i, w := range now {
-		w.done <- results[i]
+		results[i] = s.transact(ctx, w.do)
 	}
 }
 

@@ -50,24 +50,25 @@ func TestSharedTurn(t *testing.T) {
 				shared = make(map[any]int)
 				errs   [writers]error
 			)
-			for i := range writers {
-				wg.Go(func() {
-					ctx := ctx
-					if i != bad {
-						ctx = context.WithoutCancel(ctx)
+			write := func(i int) {
+				ctx := ctx
+				if i != bad {
+					ctx = context.WithoutCancel(ctx)
+				}
+				errs[i] = s.Write(ctx, func(transaction any, do func(string, ...any) error) error {
+					mu.Lock()
+					shared[transaction]++
+					mu.Unlock()
+					if err := do(`INSERT INTO numbers VALUES (?)`, i); err != nil || i != bad {
+						return err
 					}
-					errs[i] = s.Write(ctx, func(transaction any, do func(string, ...any) error) error {
-						mu.Lock()
-						shared[transaction]++
-						mu.Unlock()
-						if err := do(`INSERT INTO numbers VALUES (?)`, i); err != nil || i != bad {
-							return err
-						}
-						return fail(ctx, do)
-					})
+					return fail(ctx, do)
 				})
 			}
-			await(writers)
+			for i := range writers {
+				wg.Go(func() { write(i) })
+				await(i + 1) // so that their order is known
+			}
 			release()
 			wg.Wait()
 			for i, err := range errs {
@@ -79,7 +80,7 @@ func TestSharedTurn(t *testing.T) {
 				t.Errorf("the error is %v", errs[bad])
 			}
 			if most := slices.Max(slices.Collect(maps.Values(shared))); most <= bad {
-				t.Errorf("no transaction was shared by more than %d", most)
+				t.Errorf("no transaction was shared by more than %d, which are those up to the bad one", most)
 			}
 			if diff := cmp.Diff([]int{0, 1, 2, 3, 5, 6, 7, 8, 9}, numbers(t, s)); diff != "" {
 				t.Errorf("numbers (-want +got):\n%s", diff)
