@@ -115,11 +115,19 @@ type record struct {
 	FinishTime string
 }
 
+func (s *life) tryRecord(b build) (record, error) {
+	var answer struct{ Result record }
+	err := s.try("GET", b.path()+"/record-info", nil, &answer)
+	return answer.Result, err
+}
+
 func (s *life) record(b build) record {
 	s.t.Helper()
-	var answer struct{ Result record }
-	s.call("GET", b.path()+"/record-info", nil, &answer)
-	return answer.Result
+	r, err := s.tryRecord(b)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
 }
 
 // awaitRecord asks for a record until it is as wanted.
