@@ -7,6 +7,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/atelier-tools
 # What the tests must not skip for want of a program. Each name but versitygw is installed by scripts/install-test-needs.
 NEEDS   := initdb,sshd,git-lfs,chromium,podman,bwrap,mvn,docker-registry,versitygw,apksigner,javac,npm
+# What cannot be installed is required where the machine offers it.
+NEEDS   := $(NEEDS)$(shell [ -w /sys/fs/cgroup/memory -a -w /sys/fs/cgroup/cpu -a -w /sys/fs/cgroup/pids ] && echo ,cgroups)
 
 .PHONY: help build test check bench fuzz format
 

@@ -34,6 +34,15 @@ func Program(t testing.TB, name string, places ...string) string {
 	return ""
 }
 
+// Skip skips a test for want of something that cannot be installed, unless it is required: then it fails.
+func Skip(t testing.TB, what string, why any) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv(Required), ","), what) {
+		t.Fatalf("%s are required but cannot be used: %v", what, why)
+	}
+	t.Skip(why)
+}
+
 // FreeAddress returns an address of this machine that nobody listens on.
 func FreeAddress(t testing.TB) string {
 	t.Helper()

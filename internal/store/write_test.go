@@ -121,12 +121,8 @@ func TestTurnGivenUp(t *testing.T) {
 // openNumbers opens an SQLite database with a table for tests.
 func openNumbers(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "atelier.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	err = s.Write(t.Context(), func(_ any, do func(string, ...any) error) error { return do(`CREATE TABLE numbers (i INTEGER)`) })
+	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "atelier.db"))
+	err := s.Write(t.Context(), func(_ any, do func(string, ...any) error) error { return do(`CREATE TABLE numbers (i INTEGER)`) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"atelier/internal/needs"
 )
 
 // newLimited returns an executor whose builds have limits, where this machine lets the user of the test set them.
@@ -23,12 +25,12 @@ func newLimited(t *testing.T, sandboxed bool) *Executor {
 		e = newExecutor(t, t.TempDir())
 		groups, err := newGroups(e.dir)
 		if err != nil {
-			t.Skip(err)
+			needs.Skip(t, "cgroups", err)
 		}
 		e.groups = groups
 	}
 	if e.groups == nil {
-		t.Skip(e.Gaps())
+		needs.Skip(t, "cgroups", e.Gaps())
 	}
 	return e
 }
