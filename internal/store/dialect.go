@@ -36,6 +36,8 @@ type dialect interface {
 	// lockLeases is a statement after which, until the end of the transaction, nobody else takes builds by counting them; empty
 	// where transactions that write come one after another anyway.
 	lockLeases() string
+	// begin begins a transaction that keeps a promise, or a stricter one. After it has ended, done must be called.
+	begin(ctx context.Context, db *sql.DB, p promise) (t *sql.Tx, done func(), err error)
 	// time is a query for the time; empty where the database has no clock but this machine's.
 	time() string
 	// isDuplicate reports whether err says that a unique value is taken.
@@ -66,7 +68,7 @@ func (d sqlite) open() (reader, writer *sql.DB, err error) {
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(10000)", // first: the next pragma may already meet another process's lock
 		"journal_mode(WAL)",   // readers and the writer do not wait for each other
-		"synchronous(FULL)",   // what was acknowledged survives a power cut, not only a crash
+		synchronousFull,       // what was acknowledged survives a power cut, not only a crash
 		"foreign_keys(ON)",    //
 		"cache_size(-8000)",   // 8 MB a connection
 		"temp_store(MEMORY)",  //
@@ -86,6 +88,34 @@ func (d sqlite) open() (reader, writer *sql.DB, err error) {
 	reader.SetMaxOpenConns(n)
 	reader.SetMaxIdleConns(n)
 	return reader, writer, nil
+}
+
+const synchronousFull = "synchronous(FULL)"
+
+// begin has SQLite not wait for the disk when a transaction is only ordered. That is a setting of the connection, which is set back.
+func (sqlite) begin(ctx context.Context, db *sql.DB, p promise) (t *sql.Tx, done func(), err error) {
+	if p == durable {
+		t, err = db.BeginTx(ctx, nil)
+		return t, func() {}, err
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() {
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA "+synchronousFull); err != nil {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // it is closed, and a new one takes its place
+		}
+		_ = conn.Close()
+	}
+	if _, err = conn.ExecContext(ctx, "PRAGMA synchronous(NORMAL)"); err == nil {
+		t, err = conn.BeginTx(ctx, nil)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return t, done, nil
 }
 
 func (sqlite) prepares() bool           { return true }
@@ -146,6 +176,12 @@ func withoutPassword(err error) error {
 		return fault.Wrap(nil, fault.Invalid, "database: the address is not valid: %v", errors.Unwrap(e))
 	}
 	return err
+}
+
+// begin makes every transaction durable: the database may be on another machine, and what servers have that go on must not be forgotten there.
+func (postgres) begin(ctx context.Context, db *sql.DB, _ promise) (t *sql.Tx, done func(), err error) {
+	t, err = db.BeginTx(ctx, nil)
+	return t, func() {}, err
 }
 
 // prepares is false: the driver keeps prepared statements of its own on every connection.

@@ -130,6 +130,14 @@ func (s *Store) Write(ctx context.Context, do func(transaction any, exec func(qu
 	})
 }
 
+// WriteOrdered runs a statement in a transaction that is only ordered.
+func (s *Store) WriteOrdered(ctx context.Context, query string) error {
+	return s.writeOrdered(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, query)
+		return err
+	})
+}
+
 // HoldTurn takes the turn to write. await returns when so many transactions wait for it.
 func (s *Store) HoldTurn() (await func(waiting int), release func()) {
 	s.turns.taken <- struct{}{}

@@ -41,9 +41,9 @@ func (s *Store) LeaseOverdue(ctx context.Context, owner string, queuedBefore, no
 }
 
 // lease takes the oldest queued build of those that a condition selects. Where the condition counts what runs, nobody else may
-// take a build at the same time.
+// take a build at the same time. What the owner does under the lease is stored durably, and the lease with it.
 func (s *Store) lease(ctx context.Context, lease *build.Lease, now time.Time, counts bool, where string, args ...any) (bool, error) {
-	err := s.write(ctx, func(t *tx) error {
+	err := s.writeOrdered(ctx, func(t *tx) error {
 		if lock := s.dialect.lockLeases(); counts && lock != "" {
 			if _, err := t.exec(ctx, lock); err != nil {
 				return err
@@ -72,7 +72,7 @@ func (s *Store) lease(ctx context.Context, lease *build.Lease, now time.Time, co
 // Renew extends every lease of owner, and returns what it holds.
 func (s *Store) Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error) {
 	var held []build.Held
-	err := s.write(ctx, func(t *tx) error {
+	err := s.writeOrdered(ctx, func(t *tx) error {
 		rows, err := t.rows(ctx, `UPDATE records SET lease_until = ? WHERE lease_owner = ? AND state IN ('scheduled', 'running')
 			RETURNING id, lease_fence, stop_requested_at`, millis(until), owner)
 		if err != nil {

@@ -10,16 +10,34 @@ import (
 	"time"
 )
 
+// promise is what holds for a transaction that was committed.
+type promise bool
+
+const (
+	durable promise = true  // it is never lost
+	ordered promise = false // a loss of power may undo it, but not if something durable was committed after it
+)
+
 // write runs do in a transaction: committed when it returns nil, undone otherwise. It may run do several times, as a transaction that
 // lost a race against another one is tried again, so do must not touch anything outside of it before it succeeds.
 func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
+	return s.writeAs(ctx, durable, do)
+}
+
+// writeOrdered is write for what is no loss when the power goes, such as a lease: whoever has it is gone then too. With PostgreSQL, which may
+// be on another machine, it is write.
+func (s *Store) writeOrdered(ctx context.Context, do func(t *tx) error) error {
+	return s.writeAs(ctx, ordered, do)
+}
+
+func (s *Store) writeAs(ctx context.Context, p promise, do func(t *tx) error) error {
 	once := s.transact
 	if s.turns != nil {
 		once = s.writeInTurn
 	}
 	const tries = 8
 	for try := 1; ; try++ {
-		err := once(ctx, do)
+		err := once(ctx, p, do)
 		if err == nil || try == tries || !s.dialect.isConflict(err) {
 			return err
 		}
@@ -32,11 +50,12 @@ func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
 }
 
 // transact runs do in a transaction of its own, once.
-func (s *Store) transact(ctx context.Context, do func(t *tx) error) error {
-	sqlTx, err := s.writer.db.BeginTx(ctx, nil)
+func (s *Store) transact(ctx context.Context, p promise, do func(t *tx) error) error {
+	sqlTx, done, err := s.dialect.begin(ctx, s.writer.db, p)
 	if err != nil {
 		return s.dialect.explain(err)
 	}
+	defer done()
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
 	t := &tx{sql: sqlTx, pool: s.writer}
 	if err := do(t); err != nil {
@@ -62,18 +81,19 @@ type turns struct {
 
 // waiter is a transaction that waits for its turn.
 type waiter struct {
-	do   func(t *tx) error
-	done chan error // receives what came of it
+	do      func(t *tx) error
+	promise promise
+	done    chan error // receives what came of it
 }
 
 // maxShared is how many transactions share a turn. Those behind them wait for the next one.
 const maxShared = 64
 
-func (s *Store) writeInTurn(ctx context.Context, do func(t *tx) error) error {
+func (s *Store) writeInTurn(ctx context.Context, p promise, do func(t *tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w := &waiter{do: guarded(do), done: make(chan error, 1)}
+	w := &waiter{do: guarded(do), promise: p, done: make(chan error, 1)}
 	s.turns.join(w)
 	for {
 		select {
@@ -130,7 +150,7 @@ func (s *Store) takeTurn() {
 		<-s.turns.taken
 	}()
 	if len(now) > 1 {
-		err := s.transact(ctx, shared(now, results))
+		err := s.transact(ctx, strictest(now), shared(now, results))
 		if err == nil {
 			return
 		}
@@ -140,8 +160,13 @@ func (s *Store) takeTurn() {
 		}
 	}
 	for i, w := range now {
-		results[i] = s.transact(ctx, w.do)
+		results[i] = s.transact(ctx, w.promise, w.do)
 	}
+}
+
+// strictest is the promise that keeps those of all.
+func strictest(all []*waiter) promise {
+	return promise(slices.ContainsFunc(all, func(w *waiter) bool { return w.promise == durable }))
 }
 
 // shared is one transaction of several, each of which can fail by itself.

@@ -118,6 +118,39 @@ func TestTurnGivenUp(t *testing.T) {
 	}
 }
 
+// SQLite waits for the disk (2) unless all that share a transaction can do without (1).
+func TestOrdered(t *testing.T) {
+	t.Parallel()
+	s := openNumbers(t)
+	const setting = `INSERT INTO numbers SELECT synchronous FROM pragma_synchronous`
+	ordered := func() error { return s.WriteOrdered(t.Context(), setting) }
+	durable := func() error {
+		return s.Write(t.Context(), func(_ any, do func(string, ...any) error) error { return do(setting) })
+	}
+	for _, write := range []func() error{durable, ordered, durable, ordered} {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await, release := s.HoldTurn()
+	ended := make(chan error)
+	for _, write := range []func() error{ordered, durable} {
+		go func() { ended <- write() }()
+	}
+	await(2)
+	release()
+	if err := errors.Join(<-ended, <-ended); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Integers(t.Context(), `SELECT i FROM numbers ORDER BY rowid`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{2, 1, 2, 1, 2, 2}; !slices.Equal(got, want) {
+		t.Errorf("the settings were %v, want %v", got, want)
+	}
+}
+
 // openNumbers opens an SQLite database with a table for tests.
 func openNumbers(t testing.TB) *store.Store {
 	t.Helper()
