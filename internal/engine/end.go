@@ -111,7 +111,7 @@ func (r *run) end(end *build.End) error {
 	if err := r.closeLog(); err != nil && end.State == build.Succeeded {
 		*end = build.End{State: build.Failed, Error: r.explain(err)}
 	}
-	r.awaitLeft()
+	r.awaitEnded()
 	crash.At(crash.LogClosed)
 	end.At = moment(r.Now())
 	progress := build.Progress{End: end}

@@ -37,7 +37,8 @@ type run struct {
 	flow   bool        // and that it is a flow
 	layers []*cache.Layer
 	limit  *time.Timer   // ends the build when it has run too long; nil until it begins
-	left   chan struct{} // closed when nothing of the build is on the executor any more; nil when nothing ever was
+	ended  chan struct{} // closed when nothing of the build runs any more; nil when nothing ever did
+	left   chan struct{} // closed when nothing of it is on the executor any more; nil as ended
 	steps  []build.Step
 	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
 	tested tested       // what the tests of the steps have left
@@ -70,8 +71,10 @@ func (r *run) release() {
 }
 
 // run takes the build from its lease to a final state, or back into the queue. Before that is stored, the log is complete and
-// nothing of the build is left on the executor.
+// nothing of the build runs any more. When run returns, nothing of it is on the executor: nobody has to wait for the result until all files
+// are removed, but the next build in the same slot does.
 func (r *run) run(perform func() error) {
+	defer r.awaitLeft()
 	end, fate := r.judge(r.guarded(perform))
 	err := r.guarded(func() error { return r.settle(&end, fate) })
 	switch {
@@ -162,16 +165,34 @@ func (r *run) open() (executor.Session, error) {
 	}
 }
 
-// closeTime is how long an executor has to remove what a build left behind. Another moment, and the build is better ended.
+// closeTime is how long an executor has to end, and then to remove, what a build left behind. Another moment, and the build is better ended.
 const closeTime = 30 * time.Second
 
-// leave has the executor remove what is left of the build, while the log is brought to the disk.
+// leave has the executor end and remove what is left of the build, while the log is brought to the disk.
 func (r *run) leave(session executor.Session) {
-	r.left = make(chan struct{})
+	r.ended, r.left = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(r.left)
-		_ = r.guarded(func() error { r.close(session); return nil })
+		r.cleanUp(session.End)
+		close(r.ended)
+		r.cleanUp(session.Close)
+		crash.At(crash.WorkspaceRemoved)
 	}()
+}
+
+func (r *run) cleanUp(do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
+	defer cancel()
+	if err := r.guarded(func() error { return do(ctx) }); err != nil {
+		r.server.Error("clean up after a build", "error", r.mask(err.Error()))
+	}
+}
+
+// awaitEnded returns when nothing of the build runs any more.
+func (r *run) awaitEnded() {
+	if r.ended != nil {
+		<-r.ended
+	}
 }
 
 // awaitLeft returns when nothing of the build is on the executor.
@@ -179,15 +200,6 @@ func (r *run) awaitLeft() {
 	if r.left != nil {
 		<-r.left
 	}
-}
-
-func (r *run) close(session executor.Session) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
-	defer cancel()
-	if err := session.Close(ctx); err != nil {
-		r.server.Error("clean up after a build", "error", r.mask(err.Error()))
-	}
-	crash.At(crash.WorkspaceRemoved)
 }
 
 // note writes a line of the service's own, without secrets. That it cannot be written comes out when the log is closed.

@@ -55,7 +55,10 @@ type Session interface {
 	// Files are those of the workspace, between two steps. They are read and written as a step would, except that no link leads out.
 	Files
 
-	// Close ends and removes everything that the build left on the executor, also after an error. It may be called again.
+	// End ends everything of the build that still runs, also after an error. No step can be run any more. It may be called again.
+	End(ctx context.Context) error
+
+	// Close does the same, and removes everything that the build left on the executor. It may be called again.
 	Close(ctx context.Context) error
 }
 

@@ -91,19 +91,27 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 	return result, nil
 }
 
-// Close implements [executor.Session]. It waits for an engine that is being started again.
-func (s *session) Close(ctx context.Context) error {
+// End implements [executor.Session]. It waits for an engine that is being started again.
+func (s *session) End(ctx context.Context) error {
 	for {
 		err := s.executor.removeAll(ctx, labelRecord, s.record)
 		if err == nil {
-			return s.files.Close(ctx)
+			return s.files.End(ctx)
 		}
 		select {
 		case <-ctx.Done():
-			return err // and no files are removed that may still be written to
+			return err
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// Close implements [executor.Session].
+func (s *session) Close(ctx context.Context) error {
+	if err := s.End(ctx); err != nil {
+		return err // and no files are removed that may still be written to
+	}
+	return s.files.Close(ctx)
 }
 
 // lost marks an error as that of an engine that does not do what it should.

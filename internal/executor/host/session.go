@@ -198,25 +198,41 @@ func refusal(errno syscall.Errno) error {
 	return fmt.Errorf("start the command: %w", errno)
 }
 
-// Close implements [executor.Session].
-func (s *session) Close(ctx context.Context) error {
-	e := s.executor
+// End implements [executor.Session]. A supervisor that is well has ended all that came of its commands. One in a sandbox stays there.
+func (s *session) End(ctx context.Context) error {
 	var failed error
-	if s.outer != nil && s.outer != s.tree && e.leaveTree(s.outer) != nil {
+	if s.outer != nil && s.outer != s.tree && s.executor.leaveTree(s.outer) != nil {
 		failed = sweep(ctx, s.record, s.outer.session)
 	}
-	if s.tree != nil && s.leave() != nil {
+	if s.tree != nil && s.leaveTree() != nil {
 		failed = errors.Join(failed, sweep(ctx, s.record, s.tree.session))
 	}
 	s.tree, s.outer = nil, nil
-	if e.users != nil && s.owner.user != 0 {
-		e.users.leave(s.owner)
-		s.owner = owner{}
+	return failed
+}
+
+func (s *session) leaveTree() error {
+	switch {
+	case s.box == nil:
+		return s.executor.leaveTree(s.tree)
+	case s.tree.alive():
+		return nil
+	default:
+		return s.tree.close()
 	}
+}
+
+// Close implements [executor.Session].
+func (s *session) Close(ctx context.Context) error {
+	e, failed := s.executor, s.End(ctx)
 	if s.made {
 		if err := removeAll(s.dir); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
 		}
+	}
+	if e.users != nil && s.owner.user != 0 {
+		e.users.leave(s.owner)
+		s.owner = owner{}
 	}
 	if s.box != nil {
 		if err := e.leaveBox(s.box); err != nil {
@@ -228,18 +244,6 @@ func (s *session) Close(ctx context.Context) error {
 		e.warming.Go(e.warmNest)
 	}
 	return failed
-}
-
-// leave gives the supervisor of the steps back. One in a sandbox that is well is left with it, when its directory is empty.
-func (s *session) leave() error {
-	switch {
-	case s.box == nil:
-		return s.executor.leaveTree(s.tree)
-	case s.tree.alive():
-		return nil
-	default:
-		return s.tree.close()
-	}
 }
 
 func isDir(path string) bool {
