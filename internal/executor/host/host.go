@@ -159,7 +159,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err != nil {
 		return nil, err
 	}
-	s.env = lastOfEach(append([]string{"PATH=" + e.path}, env...))
+	s.env = lastOfEach(append([]string{"PATH=" + e.path, "SHELL=" + e.shell}, env...)) // which bash would look for in the list of users
 	if e.users != nil {
 		s.owner = e.users.take()
 	}
@@ -181,7 +181,7 @@ func (s *session) enter() (err error) {
 	if err := e.takeNest(s.dir); err != nil {
 		return fmt.Errorf("make the build's directory: %w", err)
 	}
-	s.made = true
+	s.made, s.fresh = true, true
 	if e.sandbox == nil {
 		if s.tree, err = e.takeTree(); err != nil {
 			return fmt.Errorf("start the build's supervisor: %w", err)
@@ -190,7 +190,7 @@ func (s *session) enter() (err error) {
 	if err := s.tree.group.limit(s.limits); err != nil {
 		return err
 	}
-	for _, name := range append(e.nest(), ".") {
+	for _, name := range append(e.nest(), scriptFile, ".") {
 		if err := s.owner.give(s.path(name)); err != nil {
 			return fmt.Errorf("give the build's directory to its user: %w", err)
 		}

@@ -70,7 +70,7 @@ type box struct {
 
 func (b *box) close() error { return errors.Join(b.tree.close(), removeAll(b.dir)) }
 
-// nest returns the names of what is in the directory of a build from the start.
+// nest returns the names of the directories that are in that of a build from the start.
 func (e *Executor) nest() []string {
 	names := []string{"home", "tmp"}
 	if e.fixed == "" {
@@ -79,7 +79,7 @@ func (e *Executor) nest() []string {
 	return names
 }
 
-// makeNest makes a directory for a build, with all that is in it from the start.
+// makeNest makes a directory for a build, with all that is in it from the start: also the file of its first script.
 func (e *Executor) makeNest(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -88,6 +88,9 @@ func (e *Executor) makeNest(dir string) error {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
 			return errors.Join(err, removeAll(dir))
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, scriptFile), nil, 0o600); err != nil {
+		return errors.Join(err, removeAll(dir))
 	}
 	return nil
 }

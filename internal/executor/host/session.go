@@ -27,6 +27,7 @@ type session struct {
 	dir      string
 	inside   string // what the steps call dir
 	made     bool   // whether dir is this build's
+	fresh    bool   // no command has run in it yet
 	env      []string
 	caches   []executor.Cache
 	open     map[string]source.Credential // of checkouts, by service endpoint
@@ -63,10 +64,9 @@ func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
 func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (result executor.Result, err error) {
-	if err := s.writeOwn(scriptFile, step.Script.Command); err != nil {
+	if err := s.writeScript(step.Script.Command); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
-	defer os.Remove(s.path(scriptFile))
 	shell, e, env := s.executor.shell, s.executor, s.env
 	for i, private := range step.Script.Private {
 		name := executor.PrivateName(i)
@@ -95,8 +95,17 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 	return result, err
 }
 
-// scriptFile is beside the workspace while a step runs.
+// scriptFile is beside the workspace. It is that of the step that runs, or of the last one.
 const scriptFile = "script"
+
+// writeScript writes the file of a script. Until a command has run, the one that was made with the directory is still itself.
+func (s *session) writeScript(content string) error {
+	if !s.fresh {
+		return s.writeOwn(scriptFile, content)
+	}
+	s.fresh = false
+	return os.WriteFile(s.path(scriptFile), []byte(content), 0o600)
+}
 
 // writeOwn makes a file for the build's user alone. Where it is to be, an earlier step may have put something else, such as a link.
 func (s *session) writeOwn(name, content string) error {
