@@ -38,11 +38,14 @@ func (s *Store) Finished(id build.RecordID) {
 
 // Compress compresses finished logs, one at a time and at the lowest priority, until ctx ends. First it puts in order what an
 // earlier process left half done, and looks for logs that it did not come to; isFinal says whether a build is over. What goes
-// wrong with a log leaves it as it is, and is passed to failed.
+// wrong with a log leaves it as it is, and is passed to failed. Meanwhile it makes what the logs of the next builds need.
 func (s *Store) Compress(ctx context.Context, isFinal func(context.Context, build.RecordID) (bool, error), failed func(build.RecordID, error)) {
 	lowerPriority()
+	s.makeSpare()
+	s.makeDirs()
 	s.sweep(ctx, isFinal, failed)
 	for {
+		s.makeSpare()
 		for _, id := range s.takeFinished() {
 			if err := s.compress(ctx, id); err != nil && ctx.Err() == nil {
 				failed(id, err)

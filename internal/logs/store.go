@@ -10,7 +10,7 @@
 // closed. Secrets never reach the file.
 //
 // The parts, one file each: log.go writes a log and output.go what commands print, read.go and window.go read, level.go leaves
-// lines out, watch.go wakes readers, compress.go makes finished logs smaller and frames.go reads them.
+// lines out, watch.go wakes readers, spare.go makes files before there is a log for them, compress.go makes finished logs smaller and frames.go reads them.
 package logs
 
 import (
@@ -47,6 +47,8 @@ type Store struct {
 	finished     []build.RecordID       // to be compressed
 	wakeCompress chan struct{}
 
+	spare chan string // empty files for logs that are still to come
+
 	forms sync.Mutex // is held to change which files a log has
 }
 
@@ -64,12 +66,17 @@ func Open(dir string, config Config) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the logs: %w", err)
 	}
-	return &Store{
+	s := &Store{
 		dir: dir, config: config,
 		watchers:     make(map[build.RecordID]map[chan struct{}]struct{}),
 		writing:      make(map[build.RecordID]int),
 		wakeCompress: make(chan struct{}, 1),
-	}, nil
+		spare:        make(chan string, maxSpare),
+	}
+	if err := s.removeSpare(); err != nil {
+		return nil, fmt.Errorf("clean up the directory of the logs: %w", err)
+	}
+	return s, nil
 }
 
 // Append opens the log of a build for writing. It begins one, or goes on behind what an earlier life of the build has written.
@@ -96,18 +103,12 @@ func (s *Store) setWriting(id build.RecordID, change int) {
 }
 
 func (s *Store) appendTo(id build.RecordID, path string) (*Log, error) {
-	if _, err := os.Stat(path + compressedSuffix); err == nil {
-		if _, err := os.Stat(path); err != nil {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(path + compressedSuffix); err == nil {
 			return nil, errors.New("open a log: it is complete and compressed, and cannot be continued")
 		}
-	}
-	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE
-	file, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("make a directory for logs: %w", err)
-		}
-		file, err = os.OpenFile(path, flags, 0o600)
+		file, err = s.create(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open a log: %w", err)
