@@ -12,7 +12,14 @@ type Lease struct {
 	Owner  string
 	Fence  int64
 	Until  time.Time
-	More   bool // other builds wait in the queue; known only when the lease is new
+}
+
+// Taken is a build that an engine takes from the queue.
+type Taken struct {
+	Lease
+	Config    Config // of the job, at the version of the record
+	ConfigErr error  // why that is not known
+	More      bool   // other builds wait in the queue
 }
 
 // ErrLeaseLost is the answer to a report about a build that the reporter no longer holds.

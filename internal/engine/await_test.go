@@ -108,7 +108,7 @@ type observed struct {
 	changed *signal
 }
 
-func (q observed) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
+func (q observed) Lease(ctx context.Context, claim build.Claim) (build.Taken, bool, error) {
 	defer q.changed.send()
 	return q.Queue.Lease(ctx, claim)
 }

@@ -48,7 +48,7 @@ func (e *Engine) quitting() bool {
 
 // take leases the next build and begins to run it; the build then has the slot. There may be more where it came from.
 func (e *Engine) take() (took, more bool) {
-	r, err := e.next()
+	r, more, err := e.next()
 	if err != nil && e.work.Err() == nil {
 		e.Log.Error("take a build from the queue", "error", err)
 	}
@@ -66,19 +66,18 @@ func (e *Engine) take() (took, more bool) {
 		r.run(r.perform)
 		e.forget(r)
 	})
-	return true, r.lease.More
+	return true, more
 }
 
 // next leases the next build, which from then on can be stopped. It returns nil when there is none.
-func (e *Engine) next() (*run, error) {
+func (e *Engine) next() (r *run, more bool, err error) {
 	e.leasing.Lock()
 	defer e.leasing.Unlock()
 	e.mu.Lock()
 	e.stops = make(map[build.RecordID]bool)
 	e.mu.Unlock()
 	now := e.Now()
-	lease, ok, err := e.Queue.Lease(e.work, build.Claim{Offer: e.offer(), Limits: e.Limits, Now: now, Until: now.Add(e.LeaseTime)})
-
+	taken, ok, err := e.Queue.Lease(e.work, build.Claim{Offer: e.offer(), Limits: e.Limits, Now: now, Until: now.Add(e.LeaseTime)})
 	if ok {
 		crash.At(crash.BuildLeased)
 	}
@@ -87,14 +86,15 @@ func (e *Engine) next() (*run, error) {
 	stops := e.stops
 	e.stops = nil
 	if err != nil || !ok {
-		return nil, err
+		return nil, false, err
 	}
-	r := newRun(e, lease)
-	e.active[lease.Record.ID] = r
-	if stops[lease.Record.ID] || !lease.Record.StopRequestedAt.IsZero() {
+	r = newRun(e, taken.Lease)
+	r.what.config, r.what.configErr = taken.Config, taken.ConfigErr
+	e.active[r.record.ID] = r
+	if stops[r.record.ID] || !r.record.StopRequestedAt.IsZero() {
 		r.cancel(errStopped)
 	}
-	return r, nil
+	return r, taken.More, nil
 }
 
 func (e *Engine) forget(r *run) {

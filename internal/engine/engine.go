@@ -34,7 +34,7 @@ type Queue interface {
 	// Announce says that an engine takes builds until the given moment.
 	Announce(ctx context.Context, offer build.Offer, until time.Time) error
 	// Lease gives the oldest queued build that the claim's engine can run and that the limits allow; false when there is none.
-	Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error)
+	Lease(ctx context.Context, claim build.Claim) (build.Taken, bool, error)
 	// LeaseOverdue gives the oldest build that was queued before the given moment to owner; false when there is none.
 	LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error)
 	// Renew extends every lease of owner, and returns what it holds.
@@ -62,8 +62,6 @@ type Queue interface {
 	StartChild(ctx context.Context, flow build.Lease, child build.Record) error
 	// RequestStop ends a queued build, and marks one that an engine has. One that is over is a fault.Finished error.
 	RequestStop(ctx context.Context, id build.RecordID, by build.Actor, at time.Time) error
-	// JobConfig returns the configuration that a job had at a version.
-	JobConfig(ctx context.Context, id build.JobID, version int) (build.Config, error)
 }
 
 // Peers are the other engines that work with the same queue, on other servers.

@@ -29,13 +29,6 @@ type flaky struct {
 
 func (q flaky) fails() bool { return (q.calls.Add(1)-1)%(q.failures+1) < q.failures }
 
-func (q flaky) JobConfig(ctx context.Context, id build.JobID, version int) (build.Config, error) {
-	if q.fails() {
-		return build.Config{}, q.err
-	}
-	return q.Queue.JobConfig(ctx, id, version)
-}
-
 func (q flaky) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {
 	if q.fails() {
 		return q.err
@@ -56,7 +49,7 @@ func TestDatabaseIsAway(t *testing.T) {
 	if diff := cmp.Diff([]build.StepState{build.StepSucceeded, build.StepSucceeded, build.StepSucceeded}, w.states(r.ID)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	if q.calls.Load() < 12 {
+	if q.calls.Load() < 9 {
 		t.Errorf("%d calls", q.calls.Load())
 	}
 }
@@ -82,6 +75,31 @@ func TestReportIsRepeated(t *testing.T) {
 	parts.Queue = forgetful{parts.Queue, new(atomic.Int32)}
 	w.start(parts)
 	w.wantEnd(w.run(w.scripts("echo one", "echo two")), build.Succeeded, "")
+}
+
+// confused is a queue that does not know what the first build is to do.
+type confused struct {
+	engine.Queue
+	calls *atomic.Int32
+}
+
+func (q confused) Lease(ctx context.Context, claim build.Claim) (build.Taken, bool, error) {
+	taken, ok, err := q.Queue.Lease(ctx, claim)
+	if ok && q.calls.Add(1) == 1 {
+		taken.Config, taken.ConfigErr = build.Config{}, errors.New("not JSON")
+	}
+	return taken, ok, err
+}
+
+// A build whose task cannot be read ends, and the next one runs.
+func TestConfigIsNotReadable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	parts := w.parts("e1")
+	parts.Queue = confused{parts.Queue, new(atomic.Int32)}
+	w.start(parts)
+	w.wantEnd(w.run(w.scripts("true")), build.Unschedulable, internal)
+	w.wantEnd(w.run(w.scripts("true")), build.Succeeded, "")
 }
 
 // refusing is a queue that does not take the final state of the first build.

@@ -255,12 +255,12 @@ type complacent struct {
 	held *atomic.Value // []build.Held
 }
 
-func (q complacent) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
-	lease, ok, err := q.Queue.Lease(ctx, claim)
+func (q complacent) Lease(ctx context.Context, claim build.Claim) (build.Taken, bool, error) {
+	taken, ok, err := q.Queue.Lease(ctx, claim)
 	if ok {
-		q.held.Store([]build.Held{{ID: lease.Record.ID, Fence: lease.Fence}})
+		q.held.Store([]build.Held{{ID: taken.Record.ID, Fence: taken.Fence}})
 	}
-	return lease, ok, err
+	return taken, ok, err
 }
 
 func (q complacent) Renew(context.Context, string, time.Time) ([]build.Held, error) {

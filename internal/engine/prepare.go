@@ -30,6 +30,7 @@ const (
 // prepared is what is known of a build before its first step.
 type prepared struct {
 	config       build.Config
+	configErr    error // why that is not known
 	timeout      time.Duration
 	params       []plan.Param // the record's, in plain text
 	secrets      []string
@@ -47,13 +48,10 @@ type prepared struct {
 func (r *run) prepare() error {
 	p := &r.what
 	p.info = r.startInfo()
-	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
-		p.config, err = r.Queue.JobConfig(ctx, r.record.JobID, r.record.JobVersion)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("read the task's configuration: %w", err)
+	if p.configErr != nil {
+		return fmt.Errorf("read the task's configuration: %w", p.configErr)
 	}
+	var err error
 	if p.timeout, err = r.timeoutOf(p.config); err != nil {
 		return err
 	}

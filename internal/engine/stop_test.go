@@ -122,13 +122,13 @@ type slowLease struct {
 	proceed chan struct{}
 }
 
-func (q slowLease) Lease(ctx context.Context, claim build.Claim) (build.Lease, bool, error) {
-	lease, ok, err := q.Queue.Lease(ctx, claim)
+func (q slowLease) Lease(ctx context.Context, claim build.Claim) (build.Taken, bool, error) {
+	taken, ok, err := q.Queue.Lease(ctx, claim)
 	if ok {
 		q.given <- ctx
 		<-q.proceed
 	}
-	return lease, ok, err
+	return taken, ok, err
 }
 
 func newSlowLease(q engine.Queue) slowLease {
@@ -164,7 +164,7 @@ func TestStopBeforeTaken(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	w.halt(r)
-	if err := w.store.Requeue(t.Context(), lease, build.Needs{}); err != nil {
+	if err := w.store.Requeue(t.Context(), lease.Lease, build.Needs{}); err != nil {
 		t.Fatal(err)
 	}
 	w.start(w.parts("e1"))

@@ -12,7 +12,7 @@ import (
 
 // Lease gives the oldest queued build that the claim's engine can run, and that the limits allow to run now; false when there is
 // none.
-func (s *Store) Lease(ctx context.Context, c build.Claim) (build.Lease, bool, error) {
+func (s *Store) Lease(ctx context.Context, c build.Claim) (build.Taken, bool, error) {
 	where := "need_arch IN ('', ?) AND need_class IN (''" + strings.Repeat(", ?", len(c.Offer.Classes)) + ")"
 	args := append([]any{c.Offer.Arch}, anys(c.Offer.Classes)...)
 	if c.Limits.Task > 0 {
@@ -24,10 +24,8 @@ func (s *Store) Lease(ctx context.Context, c build.Claim) (build.Lease, bool, er
 			SELECT jobs.domain_id` + recordFrom + ` WHERE ` + active + ` GROUP BY jobs.domain_id HAVING count(*) >= ?))`
 		args = append(args, c.Limits.Tenant)
 	}
-	lease := build.Lease{Owner: c.Offer.Owner, Until: c.Until}
 	limited := c.Limits != (build.Limits{})
-	ok, err := s.lease(ctx, &lease, c.Now, limited, where, args...)
-	return lease, ok, err
+	return s.lease(ctx, build.Lease{Owner: c.Offer.Owner, Until: c.Until}, c.Now, limited, where, args...)
 }
 
 // active is what holds for the builds that engines have, and that take a slot.
@@ -35,14 +33,15 @@ const active = "records.state IN ('scheduled', 'running') AND NOT records.flow"
 
 // LeaseOverdue gives the oldest build that was queued before the given moment to owner; false when there is none.
 func (s *Store) LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error) {
-	lease := build.Lease{Owner: owner, Until: until}
-	ok, err := s.lease(ctx, &lease, now, false, "queued_at < ?", millis(queuedBefore))
-	return lease, ok, err
+	taken, ok, err := s.lease(ctx, build.Lease{Owner: owner, Until: until}, now, false, "queued_at < ?", millis(queuedBefore))
+	return taken.Lease, ok, err
 }
 
 // lease takes the oldest queued build of those that a condition selects. Where the condition counts what runs, nobody else may
 // take a build at the same time. What the owner does under the lease is stored durably, and the lease with it.
-func (s *Store) lease(ctx context.Context, lease *build.Lease, now time.Time, counts bool, where string, args ...any) (bool, error) {
+func (s *Store) lease(ctx context.Context, lease build.Lease, now time.Time, counts bool, where string, args ...any) (build.Taken, bool, error) {
+	taken := build.Taken{Lease: lease}
+	var config sql.NullString
 	err := s.writeOrdered(ctx, func(t *tx) error {
 		if lock := s.dialect.lockLeases(); counts && lock != "" {
 			if _, err := t.exec(ctx, lock); err != nil {
@@ -52,22 +51,35 @@ func (s *Store) lease(ctx context.Context, lease *build.Lease, now time.Time, co
 		var id string
 		err := t.row(ctx, `UPDATE records SET state = 'scheduled', started_at = ?, lease_owner = ?, lease_until = ?, lease_fence = lease_fence + 1
 			WHERE state = 'queued' AND id = (SELECT id FROM records WHERE state = 'queued' AND `+where+` ORDER BY queued_at, id LIMIT 1`+s.dialect.skipLocked()+`)
-			RETURNING id, lease_fence`, append([]any{millis(now), lease.Owner, millis(lease.Until)}, args...)...).Scan(&id, &lease.Fence)
+			RETURNING id, lease_fence`, append([]any{millis(now), lease.Owner, millis(lease.Until)}, args...)...).Scan(&id, &taken.Fence)
 		if err != nil {
 			return err
 		}
-		if err := t.row(ctx, `SELECT EXISTS (SELECT 1 FROM records WHERE state = 'queued')`).Scan(&lease.More); err != nil {
+		// The job may have been deleted since: its builds still reach a final state, so there is no look at that here.
+		var r recordRow
+		err = t.row(ctx, `SELECT `+recordColumns+`, job_versions.config, EXISTS (SELECT 1 FROM records WHERE state = 'queued')`+recordFrom+`
+			LEFT JOIN job_versions ON job_versions.job_id = records.job_id AND job_versions.version = records.job_version WHERE records.id = ?`, id).
+			Scan(append(r.dest(), &config, &taken.More)...)
+		if err != nil {
 			return err
 		}
-		// The job may have been deleted since: its builds still reach a final state, so there is no look at that here.
-		lease.Record, _, err = scanRecord(t.row(ctx, `SELECT `+recordColumns+recordFrom+` WHERE records.id = ?`, id))
+		taken.Record, _, err = r.value()
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return build.Taken{}, false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return build.Taken{}, false, err
+	}
+	if taken.ConfigErr = errNoVersion; config.Valid {
+		taken.Config, taken.ConfigErr = decodeConfig(config.String)
+	}
+	return taken, true, nil
 }
+
+// errNoVersion says that a database has a build without what it is to do. It must not keep the builds behind that one from being taken.
+var errNoVersion = errors.New("the version of the task that the build was started with is not there")
 
 // Renew extends every lease of owner, and returns what it holds.
 func (s *Store) Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error) {

@@ -203,6 +203,7 @@ func removeGroup(ctx context.Context, dir string) error {
 // group is the control group of one supervisor and of all that comes of it. A nil group has no limits.
 type group struct {
 	groups
+	limits   limits // that are set
 	patience time.Duration
 }
 
@@ -223,11 +224,12 @@ func (g *groups) add(pids []int, patience time.Duration) (*group, error) {
 	return made, nil
 }
 
-// limit sets the limits of a build.
+// limit sets the limits of a build, if the last build of the supervisor had others.
 func (g *group) limit(l limits) error {
-	if g == nil {
+	if g == nil || g.limits == l {
 		return nil
 	}
+	g.limits = limits{} // until all are set
 	const period = 100000 // microseconds
 	var failed error
 	set := func(i int, file, text string) {
@@ -240,12 +242,15 @@ func (g *group) limit(l limits) error {
 		set(0, "cpu.max", fmt.Sprintf("%d %d", l.processors*period, period))
 		set(0, "pids.max", strconv.Itoa(l.processes))
 		_ = g.write(0, "memory.swap.max", "0") // not there on a machine without
-		return failed
+	} else {
+		set(0, "memory.limit_in_bytes", strconv.FormatInt(l.memory, 10))
+		set(1, "cpu.cfs_period_us", strconv.Itoa(period))
+		set(1, "cpu.cfs_quota_us", strconv.Itoa(l.processors*period))
+		set(2, "pids.max", strconv.Itoa(l.processes))
 	}
-	set(0, "memory.limit_in_bytes", strconv.FormatInt(l.memory, 10))
-	set(1, "cpu.cfs_period_us", strconv.Itoa(period))
-	set(1, "cpu.cfs_quota_us", strconv.Itoa(l.processors*period))
-	set(2, "pids.max", strconv.Itoa(l.processes))
+	if failed == nil {
+		g.limits = l
+	}
 	return failed
 }
 

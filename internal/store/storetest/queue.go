@@ -30,7 +30,7 @@ func testQueue(t *testing.T, open Opener) {
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		return l
+		return l.Lease
 	}
 
 	t.Run("the oldest build first, and an empty queue is no error", func(t *testing.T) {
@@ -44,6 +44,25 @@ func testQueue(t *testing.T, open Opener) {
 		}
 		if _, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start, Until: start}); ok || err != nil {
 			t.Errorf("empty queue: %v, %v", ok, err)
+		}
+	})
+
+	t.Run("a build is taken with what its task was when it was started", func(t *testing.T) {
+		t.Parallel()
+		s, job, _ := setup(t, 1)
+		_, err := s.ChangeJob(t.Context(), job.ID, dev, start, func(j *build.Job) error { j.Config.Flavor = "8u16g"; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		startBuildAt(t, s, job.ID, start.Add(time.Second))
+		for i, flavor := range []string{job.Config.Flavor, "8u16g"} {
+			taken, ok, err := s.Lease(t.Context(), build.Claim{Offer: build.Offer{Owner: "e1"}, Now: start.Add(time.Minute), Until: start.Add(2 * time.Minute)})
+			if err != nil || !ok || taken.ConfigErr != nil {
+				t.Fatal(ok, err, taken.ConfigErr)
+			}
+			if taken.Config.Flavor != flavor || taken.More != (i == 0) {
+				t.Errorf("build %d has flavor %q, want %q; more: %v", i+1, taken.Config.Flavor, flavor, taken.More)
+			}
 		}
 	})
 

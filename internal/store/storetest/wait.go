@@ -21,7 +21,7 @@ func claim(t *testing.T, s *store.Store, offer build.Offer, limits build.Limits)
 	if err != nil || ok != (l.Record.ID != "") {
 		t.Fatal(l, ok, err)
 	}
-	return l.Record.ID, l
+	return l.Record.ID, l.Lease
 }
 
 func testWaits(t *testing.T, open Opener) {
