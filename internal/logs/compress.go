@@ -41,8 +41,8 @@ func (s *Store) Finished(id build.RecordID) {
 // wrong with a log leaves it as it is, and is passed to failed. Meanwhile it makes what the logs of the next builds need.
 func (s *Store) Compress(ctx context.Context, isFinal func(context.Context, build.RecordID) (bool, error), failed func(build.RecordID, error)) {
 	lowerPriority()
-	s.makeSpare()
 	s.makeDirs()
+	s.makeSpare()
 	s.sweep(ctx, isFinal, failed)
 	for {
 		s.makeSpare()

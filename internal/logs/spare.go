@@ -15,17 +15,23 @@ const maxSpare = 8
 
 const sparePrefix = "spare-"
 
+// dirs is how many directories there are for logs.
+const dirs = 256
+
+func (s *Store) subdir(i int) string { return filepath.Join(s.dir, fmt.Sprintf("%02x", i)) }
+
 // makeDirs makes the directories of all logs that there can be.
 func (s *Store) makeDirs() {
-	for i := range 256 {
-		_ = os.Mkdir(filepath.Join(s.dir, fmt.Sprintf("%02x", i)), 0o700) // whoever needs it sees why
+	for i := range dirs {
+		_ = os.Mkdir(s.subdir(i), 0o700) // whoever needs it sees why
 	}
 }
 
-// makeSpare makes files until there are enough.
+// makeSpare makes files until there are enough, each in another directory: there ext4 looks for its inode.
 func (s *Store) makeSpare() {
 	for len(s.spare) < cap(s.spare) {
-		path := filepath.Join(s.dir, sparePrefix+rand.Text())
+		s.lastSpare = (s.lastSpare + 1) % dirs
+		path := filepath.Join(s.subdir(s.lastSpare), sparePrefix+rand.Text())
 		if os.WriteFile(path, nil, 0o600) != nil {
 			return // whoever needs one sees why
 		}
@@ -39,7 +45,7 @@ func (s *Store) makeSpare() {
 
 // removeSpare removes those of an earlier life.
 func (s *Store) removeSpare() error {
-	left, err := filepath.Glob(filepath.Join(s.dir, sparePrefix+"*"))
+	left, err := filepath.Glob(filepath.Join(s.dir, "??", sparePrefix+"*"))
 	for _, path := range left {
 		err = errors.Join(err, os.Remove(path))
 	}

@@ -30,7 +30,7 @@ func TestSpareFiles(t *testing.T) {
 		t.Errorf("there are %d directories: %v", len(dirs), err)
 	}
 	spare := func() (infos []os.FileInfo) {
-		paths, err := filepath.Glob(filepath.Join(dir, "spare-*"))
+		paths, err := filepath.Glob(filepath.Join(dir, "??", "spare-*"))
 		ok(t, err)
 		for _, path := range paths {
 			info, err := os.Stat(path)

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/ext4"
 	"atelier/internal/fault"
 )
 
@@ -47,7 +48,8 @@ type Store struct {
 	finished     []build.RecordID       // to be compressed
 	wakeCompress chan struct{}
 
-	spare chan string // empty files for logs that are still to come
+	spare     chan string // empty files for logs that are still to come
+	lastSpare int         // the directory in which the last one was made
 
 	forms sync.Mutex // is held to change which files a log has
 }
@@ -66,6 +68,7 @@ func Open(dir string, config Config) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the logs: %w", err)
 	}
+	ext4.Spread(dir)
 	s := &Store{
 		dir: dir, config: config,
 		watchers:     make(map[build.RecordID]map[chan struct{}]struct{}),

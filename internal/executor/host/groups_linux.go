@@ -230,6 +230,7 @@ func (g *group) limit(l limits) error {
 		return nil
 	}
 	g.limits = limits{} // until all are set
+
 	const period = 100000 // microseconds
 	var failed error
 	set := func(i int, file, text string) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"atelier/internal/executor"
+	"atelier/internal/ext4"
 	"atelier/internal/fault"
 	"atelier/internal/source"
 )
@@ -85,6 +86,7 @@ func New(config Config) (*Executor, error) {
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of builds: %w", err)
 	}
+	ext4.Spread(config.Dir)
 	dir, err := filepath.EvalSymlinks(config.Dir) // so that a shell calls the workspace as its steps' environment does
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of builds: %w", err)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package ext4
+
+// Spread does nothing.
+func Spread(string) {}
