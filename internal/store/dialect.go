@@ -65,6 +65,8 @@ func (d sqlite) open() (reader, writer *sql.DB, err error) {
 	if err := f.Close(); err != nil {
 		return nil, nil, err
 	}
+	// As SQLite does by itself where it is not built for Go: that a file was changed again at another time is nothing that has to reach the disk.
+	_, _ = sqlitedriver.Fdatasync(true) // refused where there is no such call
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(10000)", // first: the next pragma may already meet another process's lock
 		"journal_mode(WAL)",   // readers and the writer do not wait for each other
