@@ -154,7 +154,8 @@ func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
 	if program == "" {
 		return nil, errors.New("the program bwrap is not installed; install the package bubblewrap")
 	}
-	s := &sandbox{program: program, args: func() []string { return sandboxArgs(e.masks(private), root) }}
+	fixed := sandboxArgs(root)
+	s := &sandbox{program: program, args: func() []string { return append(append(slices.Clone(fixed), e.masks(private)...), "--remount-ro", "/run") }}
 	ctx, cancel := context.WithTimeout(context.Background(), trialTime)
 	defer cancel()
 	try := exec.CommandContext(ctx, program, append(s.args(), "--", e.shell, "-c", ":")...)
@@ -168,7 +169,7 @@ func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
 // sandboxArgs returns what all sandboxes have in common. They do not die with their parent, since the kernel takes the thread that started
 // them for it, and threads come and go: the supervisor sees by its control channel that the server is gone. The first process is the supervisor. A server that is root keeps
 // it root, with the power to be somebody else and to end processes and no other, so no step can touch it.
-func sandboxArgs(masks []string, root bool) []string {
+func sandboxArgs(root bool) []string {
 	args := []string{"--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"}
 	if root {
 		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
@@ -181,8 +182,7 @@ func sandboxArgs(masks []string, root bool) []string {
 		args = append(args, "--mqueue", supervisor.Queues) // so that it can be seen what steps leave there
 	}
 	// Sockets below /run lead to services that do what they are asked for outside. Names are resolved with files there.
-	args = append(args, "--tmpfs", "/run", "--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve")
-	return append(append(args, masks...), "--remount-ro", "/run")
+	return append(args, "--tmpfs", "/run", "--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve")
 }
 
 // masks returns the arguments that hide what is private: the directory of builds, and also the home of the server's user, in which
