@@ -229,8 +229,14 @@ func TestServerAndSupervisorKilled(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(e.dir, record), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	// What is left then is such a process: an orphan in a session of its own, with the variable.
-	orphan := exec.Command("sleep", "1000")
+	// What is left then is such a process: an orphan in a session of its own, with the variable. Another one is there without it.
+	pipe := newTether(t)
+	gone := pipe.hold(t)
+	orphan := exec.Command("/bin/sh", "-c", `env -i /bin/sh -c 'echo ready; exec sleep 1001' 9> "$1" & exec sleep 1000`, "sh", pipe.name)
+	out, err := orphan.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	orphan.Env, orphan.SysProcAttr = []string{marker + "=" + record}, &syscall.SysProcAttr{Setsid: true}
 	bystander := exec.Command("sleep", "1000")
 	bystander.Env = []string{marker + "=" + record + "0"}
@@ -239,9 +245,13 @@ func TestServerAndSupervisorKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if got := readLine(t, bufio.NewScanner(out)); got != "ready" {
+		t.Fatalf("it printed %q", got)
+	}
 	if err := e.Recover(t.Context()); err != nil {
 		t.Error(err)
 	}
+	gone()
 	var exit *exec.ExitError
 	if err := orphan.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("the orphan: %v", err)

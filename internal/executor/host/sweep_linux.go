@@ -12,10 +12,18 @@ import (
 	"atelier/internal/orphan"
 )
 
-// sweep ends the processes of a build that no supervisor watches any more: those that carry its marker, and those of a session,
-// if it is not 0. It returns when none is left.
+// sweep ends the processes of a build that no supervisor watches any more: those that carry its marker, and those of a session that such a
+// process is in, or whose number is given and not 0. It returns when none is left.
 func sweep(ctx context.Context, record string, session int) error {
-	return orphan.End(ctx, func(pid int) bool { return belongs(pid, record, session) }, 0)
+	sessions := map[int]bool{session: session != 0}
+	return orphan.End(ctx, func(pid int) bool {
+		own := sessionOf(pid)
+		marked := orphan.HasVariable(pid, marker+"="+record)
+		if marked && own != 0 { // a supervisor that was killed may not have said which session it had begun
+			sessions[own] = true
+		}
+		return marked || sessions[own]
+	}, 0)
 }
 
 // awaitSupervisors returns when no supervisor of an executor is left, whose directory is given. After its patience has gone it
@@ -31,14 +39,6 @@ func awaitSupervisors(ctx context.Context, dir string, patience time.Duration) e
 func isSupervisor(pid int, dir string) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && string(line) == supervisor.Name+"\x00"+dir+"\x00"
-}
-
-// belongs reports whether a process carries the build's marker or is of the session. One that has ended does not count.
-func belongs(pid int, record string, session int) bool {
-	if session != 0 && sessionOf(pid) == session {
-		return true
-	}
-	return orphan.HasVariable(pid, marker+"="+record)
 }
 
 // sessionOf returns the session of a process that has not ended, and 0 otherwise.
