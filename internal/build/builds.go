@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +58,7 @@ func (s *Service) Start(ctx context.Context, actor Actor, req StartRequest) (Rec
 	if !repeated {
 		crash.At(crash.BuildStored)
 		s.Engine.Wake()
+		runtime.Gosched() // so that the engine begins at once: this processor is awake, and the answer may be sent by another
 	}
 	return record, nil
 }
