@@ -154,8 +154,11 @@ func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
 	if program == "" {
 		return nil, errors.New("the program bwrap is not installed; install the package bubblewrap")
 	}
-	fixed := sandboxArgs(root)
-	s := &sandbox{program: program, args: func() []string { return append(append(slices.Clone(fixed), e.masks(private)...), "--remount-ro", "/run") }}
+	common := sandboxArgs(root)
+	hiding := func() []string {
+		return append(append(slices.Clone(common), e.masks(private)...), "--remount-ro", "/run")
+	}
+	s := &sandbox{program: program, args: hiding}
 	ctx, cancel := context.WithTimeout(context.Background(), trialTime)
 	defer cancel()
 	try := exec.CommandContext(ctx, program, append(s.args(), "--", e.shell, "-c", ":")...)
