@@ -57,7 +57,7 @@ func (s *Store) create(path string) (*os.File, error) {
 	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE
 	select {
 	case spare := <-s.spare:
-		if err := os.Rename(spare, path); err != nil {
+		if err := giveName(spare, path); err != nil {
 			_ = os.Remove(spare)
 		}
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -47,6 +48,33 @@ func testSession(t *testing.T, make Maker) {
 		}
 		if result, err := b.session.Run(t.Context(), script("true"), io.Discard); err == nil && result.Succeeded() {
 			t.Error("it ran")
+		}
+	})
+
+	t.Run("an ended build runs nothing, and its files are there until it is closed", func(t *testing.T) {
+		t.Parallel()
+		b := open(t, e)
+		b.must(t, "echo kept > file")
+		for range 2 {
+			if err := b.session.End(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if result, err := b.session.Run(t.Context(), script("true"), io.Discard); err == nil && result.Succeeded() {
+			t.Error("it ran")
+		}
+		there := func() (files []string) {
+			_ = b.session.Walk(t.Context(), func(file string) error { files = append(files, file); return nil }) // no workspace, no files
+			return files
+		}
+		if got := there(); !slices.Equal(got, []string{"file"}) {
+			t.Errorf("in the workspace are %v", got)
+		}
+		if err := b.session.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := there(); got != nil {
+			t.Errorf("after the build was closed there are %v", got)
 		}
 	})
 
