@@ -87,7 +87,7 @@ func (s Standing) Wait(limits Limits) Wait {
 		return Wait{WaitForSlot, fmt.Sprintf("Every slot of the executors is taken, %d of %d. The build begins when a build ends and those before it in the queue, now %d, have begun.",
 			taken, slots, s.Ahead)}
 	default:
-		return Wait{WaitForTurn, fmt.Sprintf("A slot is free. The build begins in a moment; %d wait before it.", s.Ahead)}
+		return Wait{WaitForTurn, fmt.Sprintf("A slot is free, or only has to be cleaned up. The build begins in a moment; %d wait before it.", s.Ahead)}
 	}
 }
 

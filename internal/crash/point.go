@@ -9,7 +9,7 @@ const Variable = "ATELIER_CRASH_AT"
 // Point is a moment of a build's life.
 type Point string
 
-// The points, in the order of a life.
+// The points, in the order of a life; only the workspace is removed beside what follows.
 const (
 	BuildStored       Point = "build-stored"       // a start request is stored, and nobody has been told
 	BuildLeased       Point = "build-leased"       // an engine has taken the build, and does not know it yet

@@ -57,9 +57,7 @@ func (e *Engine) take() (took, more bool) {
 	}
 	r.leaveSlot = sync.OnceFunc(func() {
 		<-e.slots
-		if e.Limits != (build.Limits{}) {
-			e.Wake() // a limit may have kept the dispatcher from a build that is free to run now
-		}
+		e.wakeLimited()
 	})
 	e.runs.Go(func() {
 		defer r.leaveSlot()
@@ -67,6 +65,13 @@ func (e *Engine) take() (took, more bool) {
 		e.forget(r)
 	})
 	return true, more
+}
+
+// wakeLimited has the dispatcher look at the queue when a limit may have kept it from a build that is free to run now.
+func (e *Engine) wakeLimited() {
+	if e.Limits != (build.Limits{}) {
+		e.Wake()
+	}
 }
 
 // next leases the next build, which from then on can be stopped. It returns nil when there is none.

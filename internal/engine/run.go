@@ -87,6 +87,7 @@ func (r *run) run(perform func() error) {
 		crash.At(crash.EndStored)
 		r.Logs.Finished(r.record.ID)
 		r.tell(r.record)
+		r.wakeLimited()
 		r.server.Info("build ended", "state", end.State)
 	}
 }
@@ -165,7 +166,7 @@ func (r *run) open() (executor.Session, error) {
 	}
 }
 
-// closeTime is how long an executor has to end, and then to remove, what a build left behind. Another moment, and the build is better ended.
+// closeTime is how long an executor has to end and to remove what a build left behind. Another moment, and the build is better ended.
 const closeTime = 30 * time.Second
 
 // leave has the executor end and remove what is left of the build, while the log is brought to the disk.
@@ -173,16 +174,16 @@ func (r *run) leave(session executor.Session) {
 	r.ended, r.left = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(r.left)
-		r.cleanUp(session.End)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
+		defer cancel()
+		r.cleanUp(ctx, session.End)
 		close(r.ended)
-		r.cleanUp(session.Close)
+		r.cleanUp(ctx, session.Close)
 		crash.At(crash.WorkspaceRemoved)
 	}()
 }
 
-func (r *run) cleanUp(do func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeTime)
-	defer cancel()
+func (r *run) cleanUp(ctx context.Context, do func(context.Context) error) {
 	if err := r.guarded(func() error { return do(ctx) }); err != nil {
 		r.server.Error("clean up after a build", "error", r.mask(err.Error()))
 	}

@@ -7,31 +7,37 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"atelier/internal/ext4"
 )
 
 // maxSpare is how many empty files are kept for logs that are still to come. To make a file takes longer than to give one its name, on some file
 // systems ten times as long.
 const maxSpare = 8
 
-const sparePrefix = "spare-"
+// spareDir is where they are.
+func (s *Store) spareDir() string { return filepath.Join(s.dir, "spare") }
 
-// dirs is how many directories there are for logs.
-const dirs = 256
-
-func (s *Store) subdir(i int) string { return filepath.Join(s.dir, fmt.Sprintf("%02x", i)) }
+// openSpare makes the directory for spare files, without those of an earlier life.
+func (s *Store) openSpare() error {
+	ext4.Spread(s.dir)
+	if err := os.RemoveAll(s.spareDir()); err != nil {
+		return err
+	}
+	return os.Mkdir(s.spareDir(), 0o700)
+}
 
 // makeDirs makes the directories of all logs that there can be.
 func (s *Store) makeDirs() {
-	for i := range dirs {
-		_ = os.Mkdir(s.subdir(i), 0o700) // whoever needs it sees why
+	for i := range 256 {
+		_ = os.Mkdir(filepath.Join(s.dir, fmt.Sprintf("%02x", i)), 0o700) // whoever needs it sees why
 	}
 }
 
-// makeSpare makes files until there are enough, each in another directory: there ext4 looks for its inode.
+// makeSpare makes files until there are enough.
 func (s *Store) makeSpare() {
 	for len(s.spare) < cap(s.spare) {
-		s.lastSpare = (s.lastSpare + 1) % dirs
-		path := filepath.Join(s.subdir(s.lastSpare), sparePrefix+rand.Text())
+		path := filepath.Join(s.spareDir(), rand.Text())
 		if os.WriteFile(path, nil, 0o600) != nil {
 			return // whoever needs one sees why
 		}
@@ -41,15 +47,6 @@ func (s *Store) makeSpare() {
 			_ = os.Remove(path)
 		}
 	}
-}
-
-// removeSpare removes those of an earlier life.
-func (s *Store) removeSpare() error {
-	left, err := filepath.Glob(filepath.Join(s.dir, "??", sparePrefix+"*"))
-	for _, path := range left {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
 }
 
 // create makes the file of a log that has none, of one that is there if possible.
@@ -70,4 +67,12 @@ func (s *Store) create(path string) (*os.File, error) {
 		file, err = os.OpenFile(path, flags, 0o600)
 	}
 	return file, err
+}
+
+// linkName gives a file another name, which no file has yet.
+func linkName(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
 }

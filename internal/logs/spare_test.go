@@ -2,6 +2,8 @@ package logs_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -30,7 +32,7 @@ func TestSpareFiles(t *testing.T) {
 		t.Errorf("there are %d directories: %v", len(dirs), err)
 	}
 	spare := func() (infos []os.FileInfo) {
-		paths, err := filepath.Glob(filepath.Join(dir, "??", "spare-*"))
+		paths, err := filepath.Glob(filepath.Join(dir, "spare", "*"))
 		ok(t, err)
 		for _, path := range paths {
 			info, err := os.Stat(path)
@@ -64,6 +66,15 @@ func TestSpareFiles(t *testing.T) {
 	ok(t, log.Close())
 	if again, err := os.Stat(filepath.Join(dir, "00", string(other)+".log")); err != nil || !os.SameFile(info, again) || again.Size() != info.Size() {
 		t.Errorf("the log has another file now: %v", err)
+	}
+
+	taken := filepath.Join(dir, "01", string(other[:len(other)-2])+"01.log") // by somebody else, whoever that may be
+	ok(t, os.WriteFile(taken, []byte("one\n"), 0o600))
+	if err := store.GiveSpare(taken); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("another file got the name: %v", err)
+	}
+	if text, err := os.ReadFile(taken); string(text) != "one\n" {
+		t.Errorf("the file holds %q, %v", text, err)
 	}
 
 	_, err = logs.Open(dir, frozen())

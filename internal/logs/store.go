@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"atelier/internal/build"
-	"atelier/internal/ext4"
 	"atelier/internal/fault"
 )
 
@@ -48,8 +47,7 @@ type Store struct {
 	finished     []build.RecordID       // to be compressed
 	wakeCompress chan struct{}
 
-	spare     chan string // empty files for logs that are still to come
-	lastSpare int         // the directory in which the last one was made
+	spare chan string // empty files for logs that are still to come
 
 	forms sync.Mutex // is held to change which files a log has
 }
@@ -68,7 +66,6 @@ func Open(dir string, config Config) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the logs: %w", err)
 	}
-	ext4.Spread(dir)
 	s := &Store{
 		dir: dir, config: config,
 		watchers:     make(map[build.RecordID]map[chan struct{}]struct{}),
@@ -76,8 +73,8 @@ func Open(dir string, config Config) (*Store, error) {
 		wakeCompress: make(chan struct{}, 1),
 		spare:        make(chan string, maxSpare),
 	}
-	if err := s.removeSpare(); err != nil {
-		return nil, fmt.Errorf("clean up the directory of the logs: %w", err)
+	if err := s.openSpare(); err != nil {
+		return nil, fmt.Errorf("make the directory of spare logs: %w", err)
 	}
 	return s, nil
 }

@@ -142,11 +142,20 @@ func TestOrdered(t *testing.T) {
 	if err := errors.Join(<-ended, <-ended); err != nil {
 		t.Fatal(err)
 	}
+	await, release = s.HoldTurn()
+	for range 2 {
+		go func() { ended <- ordered() }()
+	}
+	await(2)
+	release()
+	if err := errors.Join(<-ended, <-ended); err != nil {
+		t.Fatal(err)
+	}
 	got, err := s.Integers(t.Context(), `SELECT i FROM numbers ORDER BY rowid`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []int{2, 1, 2, 1, 2, 2}; !slices.Equal(got, want) {
+	if want := []int{2, 1, 2, 1, 2, 2, 1, 1}; !slices.Equal(got, want) {
 		t.Errorf("the settings were %v, want %v", got, want)
 	}
 }

@@ -128,21 +128,31 @@ func (w watched) wantGone(t *testing.T) {
 	}
 }
 
-// wantNothingLeft checks that no build has left files or processes. It is called when all builds are over.
+// wantNothingLeft checks that no build has left files or processes. It is called when all builds are over; their files are gone a moment later.
 func wantNothingLeft(t *testing.T, in *installation) {
 	t.Helper()
 	builds := filepath.Join(in.dir, "builds")
-	entries, err := os.ReadDir(builds)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), "spare-") { // made for a build that is still to come
-			t.Errorf("a build has left %s", entry.Name())
-		}
-	}
 	for _, pid := range processesIn(t, builds) {
 		t.Errorf("a build has left process %s", pid)
+	}
+	left := func() []string {
+		entries, err := os.ReadDir(builds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, entry := range entries {
+			if !strings.HasPrefix(entry.Name(), "spare-") { // made for a build that is still to come
+				names = append(names, entry.Name())
+			}
+		}
+		return names
+	}
+	for begun := time.Now(); len(left()) > 0; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Errorf("builds have left %v", left())
+			return
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type session struct {
 	env                []string
 	caches             []executor.Cache
 	class              class
+	over               bool // no step is to run any more
+	ended              bool // and there is no container
 }
 
 // Run implements [executor.Session].
@@ -30,6 +32,8 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	switch {
 	case ctx.Err() != nil:
 		return executor.Result{}, context.Cause(ctx)
+	case s.over:
+		return executor.Result{}, errors.New("the build is closed")
 	case step.Checkout != nil:
 		return s.checkout(ctx, step, out)
 	case step.Script != nil:
@@ -93,10 +97,12 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (_ 
 
 // End implements [executor.Session]. It waits for an engine that is being started again.
 func (s *session) End(ctx context.Context) error {
-	for {
+	s.over = true
+	for !s.ended {
 		err := s.executor.removeAll(ctx, labelRecord, s.record)
 		if err == nil {
-			return s.files.End(ctx)
+			s.ended = true
+			break
 		}
 		select {
 		case <-ctx.Done():
@@ -104,6 +110,7 @@ func (s *session) End(ctx context.Context) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+	return s.files.End(ctx)
 }
 
 // Close implements [executor.Session].

@@ -203,7 +203,8 @@ func removeGroup(ctx context.Context, dir string) error {
 // group is the control group of one supervisor and of all that comes of it. A nil group has no limits.
 type group struct {
 	groups
-	limits   limits // that are set
+	limits   limits // that are set, and that no step can have changed; otherwise zero
+	open     bool   // steps may write to it
 	patience time.Duration
 }
 
@@ -249,7 +250,7 @@ func (g *group) limit(l limits) error {
 		set(1, "cpu.cfs_quota_us", strconv.Itoa(l.processors*period))
 		set(2, "pids.max", strconv.Itoa(l.processes))
 	}
-	if failed == nil {
+	if failed == nil && !g.open {
 		g.limits = l
 	}
 	return failed

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,6 +153,35 @@ func TestUnifiedLimits(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+	// What is set is written again when the class was another one meanwhile, and where a step may have changed it.
+	set := func(l limits) string {
+		if err := g.limit(l); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := os.ReadFile(filepath.Join(dir, "pids.max"))
+		return string(text)
+	}
+	small, large := limits{processors: 1, memory: 8 << 30, processes: 4096}, limits{processors: 1, memory: 8 << 30, processes: 8192} // as long as texts
+	for _, l := range []limits{large, small, large} {
+		if got := set(l); got != strconv.Itoa(l.processes) {
+			t.Errorf("%q processes are allowed, want %d", got, l.processes)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte("max."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := set(large); got != "max." {
+		t.Errorf("the limit was written again: %q", got)
+	}
+	g.open = true
+	for range 2 {
+		if err := errors.Join(g.limit(small), os.WriteFile(filepath.Join(dir, "pids.max"), []byte("max."), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if got := set(small); got != "4096" {
+			t.Errorf("a step has changed the limit to %q", got)
+		}
 	}
 	if n := g.outOfMemory(); n != 3 {
 		t.Errorf("%d processes were ended, want 3", n)

@@ -134,7 +134,7 @@ func TestFilesOfTheServerAreNotInherited(t *testing.T) {
 func TestScriptIsForTheBuildAlone(t *testing.T) {
 	t.Parallel()
 	s := openBuild(t, newExecutor(t, t.TempDir()))
-	for range 2 { // the second script is in another file
+	for range 2 {
 		if got := must(t, s, `stat -c '%a %n' "$0" "$WORKSPACE" "$HOME" "$TMPDIR" "$WORKSPACE/.."; ls -A "$WORKSPACE"`); got !=
 			fmt.Sprintf("600 %[1]s/script\n700 %[1]s/workspace\n700 %[1]s/home\n700 %[1]s/tmp\n700 %[1]s/workspace/..\n", s.dir) {
 			t.Errorf("%s", got)

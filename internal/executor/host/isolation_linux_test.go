@@ -107,6 +107,30 @@ func TestContractUsers(t *testing.T) {
 	executortest.Run(t, func(t *testing.T, repositories string) executor.Executor { return newWithUsers(t, repositories) })
 }
 
+// Another build that has the same user may put something else in the place of the file that waits for the first script.
+func TestScriptFileIsReplaced(t *testing.T) {
+	t.Parallel()
+	e := newWithUsers(t, t.TempDir())
+	victim := filepath.Join(t.TempDir(), "victim")
+	for name, plant := range map[string]func(path string) error{
+		"link":      func(path string) error { return os.Symlink(victim, path) },
+		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		s := openBuild(t, e)
+		path := s.path(scriptFile)
+		if err := errors.Join(os.Remove(path), plant(path), os.Lchown(path, s.owner.user, s.owner.group)); err != nil {
+			t.Fatal(err)
+		}
+		if got := must(t, s, "echo it runs"); got != "it runs\n" {
+			t.Errorf("%s: the step printed %q", name, got)
+		}
+	}
+	if text, err := os.ReadFile(victim); !os.IsNotExist(err) {
+		t.Errorf("the server has written elsewhere: %q, %v", text, err)
+	}
+}
+
 // refused runs a command that must not succeed.
 func refused(t *testing.T, s *session, command string) {
 	t.Helper()

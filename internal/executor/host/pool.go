@@ -46,6 +46,7 @@ func (e *Executor) confine(t *tree) (err error) {
 	if t.group, err = e.groups.add(t.pids(), e.patience); err != nil {
 		return errors.Join(err, t.close())
 	}
+	t.group.open = e.sandbox == nil && e.users == nil
 	return nil
 }
 

@@ -35,6 +35,7 @@ type session struct {
 	tree     *tree // runs the steps; nil before it was started and after it was closed
 	box      *box  // that tree is in; nil without a sandbox
 	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
+	loose    []int // sessions of supervisors that did not end as they should, whose processes may be there
 }
 
 // Run implements [executor.Session].
@@ -98,13 +99,19 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 // scriptFile is beside the workspace. It is that of the step that runs, or of the last one.
 const scriptFile = "script"
 
-// writeScript writes the file of a script. Until a command has run, the one that was made with the directory is still itself.
+// writeScript writes the file of a script. Until a command has run, the one that was made with the directory can be used, unless another
+// build may have the same user and come to it.
 func (s *session) writeScript(content string) error {
-	if !s.fresh {
+	fresh := s.fresh && (s.box != nil || s.owner.user == 0)
+	if s.fresh = false; !fresh {
 		return s.writeOwn(scriptFile, content)
 	}
-	s.fresh = false
-	return os.WriteFile(s.path(scriptFile), []byte(content), 0o600)
+	f, err := os.OpenFile(s.path(scriptFile), os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return s.writeOwn(scriptFile, content)
+	}
+	_, err = f.WriteString(content)
+	return errors.Join(err, f.Close())
 }
 
 // writeOwn makes a file for the build's user alone. Where it is to be, an earlier step may have put something else, such as a link.
@@ -209,15 +216,19 @@ func refusal(errno syscall.Errno) error {
 
 // End implements [executor.Session]. A supervisor that is well has ended all that came of its commands. One in a sandbox stays there.
 func (s *session) End(ctx context.Context) error {
-	var failed error
 	if s.outer != nil && s.outer != s.tree && s.executor.leaveTree(s.outer) != nil {
-		failed = sweep(ctx, s.record, s.outer.session)
+		s.loose = append(s.loose, s.outer.session)
 	}
 	if s.tree != nil && s.leaveTree() != nil {
-		failed = errors.Join(failed, sweep(ctx, s.record, s.tree.session))
+		s.loose = append(s.loose, s.tree.session)
 	}
 	s.tree, s.outer = nil, nil
-	return failed
+	for ; len(s.loose) > 0; s.loose = s.loose[1:] {
+		if err := sweep(ctx, s.record, s.loose[0]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) leaveTree() error {
@@ -233,10 +244,14 @@ func (s *session) leaveTree() error {
 
 // Close implements [executor.Session].
 func (s *session) Close(ctx context.Context) error {
-	e, failed := s.executor, s.End(ctx)
+	if err := s.End(ctx); err != nil {
+		return err // and no files are removed that may still be written to, nor has another build their user
+	}
+	e := s.executor
+	var failed error
 	if s.made {
 		if err := removeAll(s.dir); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
+			failed = fmt.Errorf("remove the build's directory: %w", err)
 		}
 	}
 	if e.users != nil && s.owner.user != 0 {

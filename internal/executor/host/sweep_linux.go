@@ -12,14 +12,15 @@ import (
 	"atelier/internal/orphan"
 )
 
-// sweep ends the processes of a build that no supervisor watches any more: those that carry its marker, and those of a session that such a
-// process is in, or whose number is given and not 0. It returns when none is left.
+// sweep ends the processes of a build that no supervisor watches any more: those that carry its marker, and those of the session whose number
+// is given, if that is not 0. A supervisor that was killed may not have said which session it had begun, so it ends those as well that share one
+// with a marked process, unless somebody without the marker leads it. It returns when none is left.
 func sweep(ctx context.Context, record string, session int) error {
 	sessions := map[int]bool{session: session != 0}
 	return orphan.End(ctx, func(pid int) bool {
 		own := sessionOf(pid)
 		marked := orphan.HasVariable(pid, marker+"="+record)
-		if marked && own != 0 { // a supervisor that was killed may not have said which session it had begun
+		if marked && own != 0 && (sessionOf(own) == 0 || orphan.HasVariable(own, marker+"="+record)) {
 			sessions[own] = true
 		}
 		return marked || sessions[own]
