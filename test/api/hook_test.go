@@ -190,7 +190,7 @@ func TestPush(t *testing.T) {
 	if r := await(t, c, job, 6); *r.Branch != "release/1.0" || *r.Commit != release {
 		t.Errorf("of a release branch: %+v", r)
 	}
-	testSealed(t, s, hookSecret)
+	checkFiles(t, s, hookSecret)
 }
 
 // TestBadPushes sends what nobody should act on.

@@ -117,8 +117,8 @@ func TestMavenSettings(t *testing.T) {
 		!strings.Contains(log, "argument: -s\nargument: mine.xml\n") {
 		t.Errorf("%s\n%s", *r.Status, log)
 	}
-	checkFiles(t, s.Config.DataDir, nexusPassword)
-	checkFiles(t, s.Config.DataDir, escaped.String())
+	checkFiles(t, s, nexusPassword)
+	checkFiles(t, s, escaped.String())
 }
 
 // TestMaven has a real Maven take a parent out of a repository that opens with a password only.

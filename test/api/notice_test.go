@@ -201,7 +201,7 @@ func TestNotices(t *testing.T) {
 		t.Errorf("DingTalk got %+v", got)
 	}
 	testMessages(t, s)
-	testSealed(t, s, "dont-show-this")
+	checkFiles(t, s, "dont-show-this")
 	if n := len(box.mail) + len(ding.got) + len(feishu.got) + len(wecom.got); n > 0 {
 		t.Errorf("%d notices more than there ought to be", n)
 	}
@@ -346,7 +346,7 @@ func TestProjectNotices(t *testing.T) {
 	}
 	ok(t, c.DisableNotice, &model.DisableNoticeRequest{JobId: follower, NoticeType: "wecom"})
 	ok(t, c.DeleteTheJob, &model.DeleteTheJobRequest{JobId: follower})
-	testSealed(t, s, "dont-show-this")
+	checkFiles(t, s, "dont-show-this")
 	if len(robot.got) > 0 {
 		t.Errorf("got also %+v", <-robot.got)
 	}

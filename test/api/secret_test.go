@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,23 +108,14 @@ func checkHushedArchive(t *testing.T, what, body string) {
 }
 
 // checkHushedFiles checks everything that the server keeps, apart from its copies of repositories.
-func checkHushedFiles(t *testing.T, dir string) {
+func checkHushedFiles(t *testing.T, s *servertest.Server) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Name() == "repositories" {
-			return filepath.SkipDir
+	eachFile(t, s, func(path string, content []byte) {
+		if !strings.HasPrefix(path, filepath.Join(s.Config.DataDir, "repositories")) {
+			checkHushed(t, "a name of a file", path)
+			checkHushed(t, path, string(content))
 		}
-		checkHushed(t, "a name of a file", path)
-		if !entry.Type().IsRegular() {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		checkHushed(t, path, string(text))
-		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestPrivateValuesShowNowhere has builds put private values wherever a text of theirs leaves the server, and looks there, in the answers of all operations
@@ -260,5 +249,5 @@ func TestPrivateValuesShowNowhere(t *testing.T) {
 	if n := strings.Count(log.String(), "build ended"); n < len(starts) {
 		t.Errorf("the server's log has %d ends of builds", n)
 	}
-	checkHushedFiles(t, s.Config.DataDir)
+	checkHushedFiles(t, s)
 }

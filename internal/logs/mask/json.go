@@ -17,17 +17,18 @@ type jsonStyle struct {
 
 // jsonStyles are the styles of usual encoders. Of most secrets they all make the same.
 var jsonStyles = []jsonStyle{
-	{},                          // JavaScript, Rust, Ruby
-	{hex: "\u2028\u2029"},       // Go without care for HTML
-	{hex: "<>&\u2028\u2029"},    // Go
-	{hex: "<>&='\u2028\u2029"},  // Gson
-	{hex: "\x7f"},               // jq
-	{slash: true},               // Cocoa, PHP that keeps characters
-	{ascii: true},               // Python
-	{ascii: true, slash: true},  // PHP
-	{ascii: true, upper: true},  // Jackson
-	{control: true},             // Go before 1.22
-	{hex: "<>&", control: true}, // the same with care for HTML
+	{},                                 // JavaScript, Rust, Ruby
+	{hex: "\u2028\u2029"},              // Go without care for HTML
+	{hex: "<>&\u2028\u2029"},           // Go
+	{hex: "<>&='\u2028\u2029"},         // Gson
+	{hex: "\x7f"},                      // jq
+	{slash: true},                      // Cocoa
+	{slash: true, hex: "\u2028\u2029"}, // PHP that keeps characters
+	{ascii: true},                      // Python
+	{ascii: true, slash: true},         // PHP
+	{ascii: true, upper: true},         // Jackson
+	{control: true},                    // Go before 1.22
+	{hex: "<>&", control: true},        // the same with care for HTML
 	{hex: "\"&'+<>`\x7f", ascii: true, upper: true}, // .NET
 }
 

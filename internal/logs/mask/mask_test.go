@@ -54,6 +54,7 @@ func TestString(t *testing.T) {
 		{"JSON of several lines", []string{"ab\ncd\tef"}, `"ab\ncd\tef"`, `"******"`},
 		{"JSON with escaped slashes", []string{"ab/cd\n"}, `"ab\/cd\n"`, `"******\n"`},
 		{"JSON of Python", []string{"wörd/😀"}, `"w\u00f6rd/\ud83d\ude00"`, `"******"`},
+		{"JSON of PHP that keeps characters", []string{"w\u2028ö/x"}, `"w\u2028ö\/x"`, `"******"`},
 		{"JSON of PHP", []string{"wörd/😀"}, `"w\u00f6rd\/\ud83d\ude00"`, `"******"`},
 		{"JSON of Jackson", []string{"wörd/😀"}, `"w\u00F6rd/\uD83D\uDE00"`, `"******"`},
 		{"JSON of Gson", []string{"a='b'&c"}, `"a\u003d\u0027b\u0027\u0026c"`, `"******"`},
