@@ -18,11 +18,14 @@ var ErrWrite = errors.New("the log could not be written")
 // reserve is how many bytes the service's own lines may take behind the limit: how a build ended must be in its log.
 const reserve = 256 << 10
 
-// writeback is how much is written before the kernel is told to bring it to the disk. Another as much later the log waits for
-// that and gives up the memory. So a large log is on the disk when it ends, is written no faster than its own disk takes it, and
+// writeback is how much is written before the kernel is told to bring it to the disk. When inFlight is on its way the log waits for
+// the oldest of it and gives up the memory. So a large log is on the disk when it ends, is written no faster than its own disk takes it, and
 // takes a few megabytes of the machine's memory: what the kernel keeps for other builds stays there, and the next bytes go where
 // the processor's caches are warm.
-const writeback = 4 << 20
+const (
+	writeback = 4 << 20
+	inFlight  = 2 * writeback
+)
 
 // Log is the log of one build, open for writing. It may be used by many goroutines: the outputs of several steps and the
 // service's own lines mix line by line. After an error it goes on trying, and [Log.Close] returns the first error again.
@@ -174,10 +177,11 @@ func (l *Log) write(w *lines) error {
 	l.store.wake(l.record)
 	if l.size-l.sent >= writeback {
 		startWriteback(l.file, l.sent, l.size-l.sent)
-		if l.sent > l.landed {
-			endWriteback(l.file, l.landed, l.sent-l.landed)
+		l.sent = l.size
+		if landed := l.sent - inFlight; landed > l.landed {
+			endWriteback(l.file, l.landed, landed-l.landed)
+			l.landed = landed
 		}
-		l.landed, l.sent = l.sent, l.size
 	}
 	return nil
 }
