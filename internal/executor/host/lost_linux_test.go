@@ -262,6 +262,32 @@ func TestServerAndSupervisorKilled(t *testing.T) {
 	_ = bystander.Wait()
 }
 
+// Of a build whose processes could not be ended nothing is removed, and that may be tried again.
+func TestEndFails(t *testing.T) {
+	t.Parallel()
+	s := openBuild(t, newExecutor(t, t.TempDir()))
+	over, cancel := context.WithCancel(t.Context())
+	cancel() // there is no time to see them end
+	for _, try := range []func(context.Context) error{s.End, s.Close} {
+		left := exec.Command("sleep", "1000")
+		left.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := left.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s.loose = append(s.loose, left.Process.Pid)
+		if err := try(over); !errors.Is(err, context.Canceled) {
+			t.Errorf("the error is %v", err)
+		}
+		if !isDir(s.dir) {
+			t.Fatal("the build's directory has been removed")
+		}
+		_ = left.Wait()
+	}
+	if err := s.Close(t.Context()); err != nil || isDir(s.dir) {
+		t.Errorf("the directory is there: %v, %v", isDir(s.dir), err)
+	}
+}
+
 // The contract must hold as well for a server that is not root. The test program is started again as somebody else.
 func TestUnprivileged(t *testing.T) {
 	t.Parallel()
