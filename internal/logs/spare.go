@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"atelier/internal/ext4"
 )
 
 // maxSpare is how many empty files are kept for logs that are still to come. To make a file takes longer than to give one its name, on some file
@@ -20,7 +18,6 @@ func (s *Store) spareDir() string { return filepath.Join(s.dir, "spare") }
 
 // openSpare makes the directory for spare files, without those of an earlier life.
 func (s *Store) openSpare() error {
-	ext4.Spread(s.dir)
 	if err := os.RemoveAll(s.spareDir()); err != nil {
 		return err
 	}

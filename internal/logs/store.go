@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"atelier/internal/build"
+	"atelier/internal/ext4"
 	"atelier/internal/fault"
 )
 
@@ -66,6 +67,7 @@ func Open(dir string, config Config) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the logs: %w", err)
 	}
+	ext4.Spread(dir)
 	s := &Store{
 		dir: dir, config: config,
 		watchers:     make(map[build.RecordID]map[chan struct{}]struct{}),
