@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -71,7 +72,7 @@ func hideable(s string) bool { return utf8.RuneCountInString(s) >= MinSecret }
 
 // encodings returns the forms of s other than s itself. Many of them are equal, or equal to s, as long as it is made of letters.
 func encodings(s string) []pattern {
-	patterns := base64Forms(s)
+	patterns := base64Forms(s, standardAlphabet, urlAlphabet)
 	for _, kept := range urlKept {
 		upper := urlForm(s, kept, "0123456789ABCDEF")
 		lower := urlForm(s, kept, "0123456789abcdef")
@@ -80,10 +81,22 @@ func encodings(s string) []pattern {
 		}
 	}
 	for _, style := range jsonStyles {
-		patterns = append(patterns, pattern{text: style.form(s)})
+		once := style.form(s)
+		patterns = append(patterns, pattern{text: once}, pattern{text: style.form(once)}) // JSON within JSON
 	}
-	return append(patterns, quotedForms(s)...)
+	patterns = append(patterns, pattern{text: strings.ToUpper(s)}, pattern{text: strings.ToLower(s)})
+	patterns = append(patterns, quotedForms(s)...)
+	if len(s) > maxRareBytes {
+		return patterns
+	}
+	patterns = append(patterns, hexForms(s)...)
+	patterns = append(patterns, base64Forms(utf16Bytes(s), standardAlphabet)...) // PowerShell
+	return append(patterns, base64Twice(s)...)
 }
+
+// maxRareBytes is how long a text is at most that is also found in the forms which are rare and of which there are many: hexadecimal
+// digits, base64 twice, and base64 of UTF-16. Tokens, passwords and the lines of keys are shorter.
+const maxRareBytes = 256
 
 // urlKept are the marks that URL encoders leave as they are, besides letters, digits and -_. : RFC 3986 and query strings,
 // forms, JavaScript, Python, and Go's encoders of paths and of user names.
@@ -109,12 +122,12 @@ const (
 // base64Forms returns what a text that contains s has in common when it is encoded in base64, whatever stands around s. Three
 // bytes become four digits, so it depends on the place of s: after 0, 1 or 2 bytes of a group. A digit before s that has a few
 // bits of its first byte is left out, since it may have as many values as the text before it; a digit behind it is taken in.
-func base64Forms(s string) []pattern {
+func base64Forms(s string, alphabets ...string) []pattern {
 	var patterns []pattern
 	for before := range 3 {
 		first := (before*8 + 5) / 6
 		whole := (before + len(s)) * 8 / 6 // digits that have no bits of what follows
-		for _, alphabet := range []string{standardAlphabet, urlAlphabet} {
+		for _, alphabet := range alphabets {
 			encoded := base64.NewEncoding(alphabet).EncodeToString([]byte("\x00\x00"[:before] + s))
 			p := pattern{text: encoded[first:whole], wraps: true}
 			if rest := encoded[whole:]; rest != "" {
@@ -129,4 +142,23 @@ func base64Forms(s string) []pattern {
 		}
 	}
 	return patterns
+}
+
+// base64Twice returns what base64Forms does for s in base64, at each place of the first encoding. Both have the standard alphabet,
+// and the first one has no line breaks, as in the secrets of Kubernetes and the credentials of registries.
+func base64Twice(s string) []pattern {
+	patterns := base64Forms(base64.StdEncoding.EncodeToString([]byte(s)), standardAlphabet)
+	for _, once := range base64Forms(s, standardAlphabet) {
+		patterns = append(patterns, base64Forms(once.text, standardAlphabet)...)
+	}
+	return patterns
+}
+
+// utf16Bytes returns s in UTF-16, little end first.
+func utf16Bytes(s string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(s)) {
+		b = append(b, byte(unit), byte(unit>>8))
+	}
+	return string(b)
 }

@@ -1,10 +1,11 @@
 // Package mask keeps secrets out of logs. A [Masker] knows the secrets of one build; it replaces them in streams and texts, in
-// the forms in which programs print them: as they are, line by line, in base64, escaped for URLs, JSON and XML, quoted for a shell.
+// the forms in which programs print them: as they are, line by line, in base64, in hexadecimal digits, escaped for URLs, JSON and XML,
+// quoted for a shell, SQL or CSV.
 //
 // It guards against accidents, such as a command that prints its environment or a header that it sends. A build that wants to
 // print a secret can always do it, for example backwards.
 //
-// The parts, one file each: forms.go, json.go and quote.go list what a secret may look like, automaton.go finds all of that in linear time, wrap.go
+// The parts, one file each: forms.go, json.go, quote.go and dump.go list what a secret may look like, automaton.go finds all of that in linear time, wrap.go
 // also where base64 is broken into lines, writer.go masks streams.
 package mask
 
@@ -26,8 +27,8 @@ type Masker struct {
 
 // New returns a masker of the given secrets. Those that are shorter than [MinSecret] are not masked.
 //
-// The masker takes about 150 bytes of memory for each byte of the secrets, and 800 where they have several lines, most of it for
-// the encoded forms, which take at most 30 MB together. Beyond that, where no honest build gets, the longest secrets are masked only as they are.
+// The masker takes about 150 bytes of memory for each byte of the secrets, 800 where they have several lines, and 3 kB for those of at
+// most 256 bytes, most of it for the encoded forms, which take at most 30 MB together. Beyond that, where no honest build gets, the longest secrets are masked only as they are.
 func New(secrets []string) *Masker {
 	patterns := patternsOf(secrets)
 	if len(patterns) == 0 {

@@ -2,12 +2,15 @@ package mask_test
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
+	"os/exec"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"atelier/internal/logs/mask"
 )
@@ -70,6 +73,19 @@ func TestString(t *testing.T) {
 		{"Python", []string{`a"b'c\d`}, `'a"b\'c\\d'`, `'******'`},
 		{"Python, bytes", []string{"wörd"}, `b'w\xc3\xb6rd'`, `b'******'`},
 		{"Go", []string{"wörd\u200b\x00"}, `"wörd\u200b\x00"`, `"******"`},
+		{"hexadecimal", []string{"hunter2"}, "key=68756e74657232.", "key=******."},
+		{"hexadecimal, upper case", []string{"hunter2"}, "68756E74657232", "******"},
+		{"hexadecimal over two lines", []string{"hunter2"}, strings.Repeat("2e", 28) + "6875\n6e74657232", strings.Repeat("2e", 28) + "******"},
+		{"hexadecimal with colons", []string{"hunter2"}, "68:75:6e:74:65:72:32", "******"},
+		{"hexadecimal escapes", []string{"hunter2"}, `\x68\x75\x6e\x74\x65\x72\x32`, `\x******`},
+		{"xxd", []string{"hunter2"}, "00000000: 6875 6e74 6572 320a                      hunter2.", "00000000: ******0a                      ******."},
+		{"xxd at an odd place", []string{"hunter2"}, "00000000: 2e68 756e 7465 7232                      .hunter2", "00000000: 2e******                      .******"},
+		{"JSON within JSON", []string{`a"b\c<d`}, `{"x":"{\"y\":\"a\\\"b\\\\c\\u003cd\"}"}`, `{"x":"{\"y\":\"******\"}"}`},
+		{"SQL", []string{"it's me"}, `VALUES ('it''s me')`, `VALUES ('******')`},
+		{"CSV", []string{`a"b,c`}, `1,"a""b,c",2`, `1,"******",2`},
+		{"upper case", []string{"Hunter-two"}, "HUNTER-TWO", "******"},
+		{"lower case", []string{"Hunter-two"}, "hunter-two", "******"},
+		{"base64 twice", []string{"hunter2"}, "YUhWdWRHVnlNZz09", "******"},
 		{"XML", []string{`a<b>&"c'`}, `<x y="a&lt;b&gt;&amp;&quot;c&apos;">a&lt;b&gt;&amp;"c'</x>`, `<x y="******">******</x>`},
 	}
 	for _, tt := range tests {
@@ -94,6 +110,12 @@ func TestEncoders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	utf16le := func(s string) (b []byte) {
+		for _, unit := range utf16.Encode([]rune(s)) {
+			b = append(b, byte(unit), byte(unit>>8))
+		}
+		return b
+	}
 	userinfo := (&url.URL{Scheme: "https", Host: "h", User: url.UserPassword("u", secret)}).String()
 	for name, got := range map[string][2]string{
 		"query":    {m.String(url.QueryEscape(secret)), mask.Mask},
@@ -103,10 +125,56 @@ func TestEncoders(t *testing.T) {
 		"std":      {m.String(base64.StdEncoding.EncodeToString([]byte(secret))), mask.Mask},
 		"raw std":  {m.String(base64.RawStdEncoding.EncodeToString([]byte(secret))), mask.Mask},
 		"url":      {m.String(base64.URLEncoding.EncodeToString([]byte(secret))), mask.Mask},
+		"utf-16":   {m.String(base64.StdEncoding.EncodeToString(utf16le(secret))), mask.Mask},
+		"hex":      {m.String(hex.EncodeToString([]byte(secret))), mask.Mask},
 		"raw url":  {m.String(base64.RawURLEncoding.EncodeToString([]byte(secret))), mask.Mask},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %q, want %q", name, got[0], got[1])
+		}
+	}
+}
+
+// TestBase64Twice encodes a text around a secret twice. What is left of the secret is less than one of its bytes at each end.
+func TestBase64Twice(t *testing.T) {
+	t.Parallel()
+	const secret = "correct horse battery"
+	m := mask.New([]string{secret})
+	for before := range 6 {
+		for after := range 3 {
+			text := "user:."[:before] + secret + ",;."[:after]
+			twice := base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(text))))
+			masked := m.String(twice)
+			if left := strings.TrimSuffix(masked, strings.Repeat("=", 2)); !strings.Contains(masked, mask.Mask) || len(left) > len(mask.Mask)+20 {
+				t.Errorf("%q became %q", text, masked)
+			}
+		}
+	}
+}
+
+// TestDumps has a value of several lines printed by the programs themselves.
+func TestDumps(t *testing.T) {
+	t.Parallel()
+	const secret = "super-secret-value-of-42-characters-at-all"
+	m := mask.New([]string{secret})
+	for _, command := range []string{"xxd", "xxd -p", "xxd -p -u", "hexdump -C", "od -An -tx1", "od -tx1"} {
+		words := strings.Fields(command)
+		if _, err := exec.LookPath(words[0]); err != nil {
+			continue // a machine has some of them
+		}
+		for _, input := range []string{secret, secret + "\n"} {
+			dump := exec.CommandContext(t.Context(), words[0], words[1:]...)
+			dump.Stdin = strings.NewReader(input)
+			out, err := dump.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			masked := m.String(string(out))
+			for _, piece := range []string{"super-", "secret", "value", "-of-42-", "characters", "7375 7065", "73 75 70", "737570", "7661 6c75", "76 61 6c", "63 68 61 72"} {
+				if strings.Contains(masked, piece) {
+					t.Errorf("%s shows %s:\n%s", command, piece, masked)
+				}
+			}
 		}
 	}
 }

@@ -62,6 +62,8 @@ func quotedForms(s string) []pattern {
 	patterns := []pattern{
 		{text: strings.ReplaceAll(s, `'`, `'\''`)}, // shells
 		{text: strings.ReplaceAll(s, `'`, `'"'"'`)},
+		{text: strings.ReplaceAll(s, `'`, `''`)}, // SQL
+		{text: strings.ReplaceAll(s, `"`, `""`)}, // SQL, CSV
 	}
 	for _, style := range quoteStyles {
 		patterns = append(patterns, pattern{text: style.form(s)})
