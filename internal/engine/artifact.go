@@ -94,7 +94,7 @@ func (r *run) uploadFile(files executor.Files, file string, a build.Artifact) (b
 		return build.Artifact{}, err
 	}
 	crash.At(crash.ArtifactWritten)
-	if err := r.insist(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a, r.lease.Fence) }); err != nil {
+	if err := r.retry(r.ctx, func(ctx context.Context) error { return r.Artifacts.Publish(ctx, a, r.lease.Fence) }); err != nil {
 		return build.Artifact{}, err
 	}
 	crash.At(crash.ArtifactPublished)
@@ -108,11 +108,8 @@ func (r *run) download(files executor.Files, d plan.Download, out io.Writer) err
 		return fault.New(fault.Invalid, "the address is none of this project's release repository, which end in /%s/<version>/<name>; an sh step can download other files",
 			r.record.ProjectID)
 	}
-	var f *artifact.File
-	err := r.insist(r.ctx, func(context.Context) (err error) {
-		f, err = r.Artifacts.Open(r.ctx, r.record.ProjectID, r.mask(version), r.mask(name)) // it is read after the try
-		return err
-	})
+	f, done, err := r.openArtifact(r.mask(version), r.mask(name))
+	defer done()
 	if err != nil {
 		return err
 	}
@@ -129,13 +126,31 @@ func (r *run) download(files executor.Files, d plan.Download, out io.Writer) err
 	return err
 }
 
+// openArtifact opens a file of the release repository. Its content may be read until done is called, which must be.
+func (r *run) openArtifact(version, name string) (f *artifact.File, done func(), err error) {
+	ctx, done := context.WithCancel(r.ctx)
+	err = r.retry(r.ctx, func(try context.Context) (err error) {
+		attempt, giveUp := context.WithCancel(ctx) // which the content outlives, unlike try
+		stop := context.AfterFunc(try, giveUp)
+		f, err = r.Artifacts.Open(attempt, r.record.ProjectID, version, name)
+		if !stop() && err == nil {
+			err = errors.Join(try.Err(), f.Close())
+		}
+		if err != nil {
+			giveUp()
+		}
+		return err
+	})
+	return f, done, err
+}
+
 // fetch puts a file of the tenant's file management into the workspace. It is one that the user of the build may use.
 func (r *run) fetch(files executor.Files, f plan.Fetch, out io.Writer) error {
 	if r.Files == nil {
 		return fault.New(fault.Invalid, "there is no file management here, only at a server")
 	}
 	var content []byte
-	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
+	err := r.retry(r.ctx, func(ctx context.Context) (err error) {
 		actor := build.Actor{UserID: r.record.UserID, UserName: r.record.UserName, DomainID: r.record.DomainID}
 		_, content, err = r.Files.ContentNamed(ctx, actor, f.Name)
 		return err

@@ -21,7 +21,8 @@ func (e *Engine) dispatch() {
 		if e.quitting() { // when a slot becomes free at the same moment, select may not have seen it
 			return
 		}
-		took, more := e.take()
+		var took, more bool
+		e.guarded("take a build from the queue", func() { took, more = e.take() })
 		if !took {
 			<-e.slots
 		}
@@ -49,8 +50,8 @@ func (e *Engine) quitting() bool {
 // take leases the next build and begins to run it; the build then has the slot. There may be more where it came from.
 func (e *Engine) take() (took, more bool) {
 	r, more, err := e.next()
-	if err != nil && e.work.Err() == nil {
-		e.Log.Error("take a build from the queue", "error", err)
+	if e.work.Err() == nil {
+		e.failing("take a build from the queue", err)
 	}
 	if r == nil {
 		return false, false
@@ -81,7 +82,7 @@ func (e *Engine) next() (r *run, more bool, err error) {
 	e.mu.Lock()
 	e.stops = make(map[build.RecordID]bool)
 	e.mu.Unlock()
-	now := e.Now()
+	now, sent := e.Now(), time.Now()
 	taken, ok, err := e.Queue.Lease(e.work, build.Claim{Offer: e.offer(), Limits: e.Limits, Now: now, Until: now.Add(e.LeaseTime)})
 	if ok {
 		crash.At(crash.BuildLeased)
@@ -93,7 +94,7 @@ func (e *Engine) next() (r *run, more bool, err error) {
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	r = newRun(e, taken.Lease)
+	r = newRun(e, taken.Lease, sent)
 	r.what.config, r.what.configErr = taken.Config, taken.ConfigErr
 	e.active[r.record.ID] = r
 	if stops[r.record.ID] || !r.record.StopRequestedAt.IsZero() {

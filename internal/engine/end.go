@@ -17,16 +17,17 @@ const (
 	shutdownMessage = "The server was shut down while the build was running. Start the build again."
 	executorMessage = "The executor was lost while the build was running. Start the build again."
 	logMessage      = "The log of the build could not be written."
+	outageMessage   = "The server could not reach its database for so long that another server might have taken the build, so the build was ended. Start it again."
 	internalMessage = "Internal error. Its details are in the server's log under the record id."
 )
 
-// fate is what becomes of a build when this engine has done what it could.
-type fate int
+// disposition is what becomes of a build when this engine has done what it could.
+type disposition int
 
 const (
-	ends   fate = iota // it reaches a final state
-	waits              // it goes back into the queue, because it has not begun
-	isLost             // somebody else decides
+	ends   disposition = iota // it reaches a final state
+	waits                     // it goes back into the queue, because it has not begun
+	isLost                    // somebody else decides
 )
 
 // stepFailed is the error of a build whose step failed; it says which, and how.
@@ -34,8 +35,11 @@ type stepFailed struct{ text string }
 
 func (e *stepFailed) Error() string { return e.text }
 
-// judge says what becomes of a build that was performed with the given error, and its final state when it ends.
-func (r *run) judge(err error) (build.End, fate) {
+// outcome says what becomes of a build that was performed with the given error, and its final state when it ends.
+//
+// That a lease may have run out does not keep this engine from saying how its build ended, or that it waits again: it knows best,
+// and the fence refuses it if another engine has taken the build meanwhile.
+func (r *run) outcome(err error) (build.End, disposition) {
 	step, isStep := errors.AsType[*stepFailed](err)
 	cause := context.Cause(r.ctx)
 	switch {
@@ -43,14 +47,16 @@ func (r *run) judge(err error) (build.End, fate) {
 		return build.End{State: build.Succeeded}, ends
 	case isStep:
 		return build.End{State: build.Failed, Error: step.text}, ends
-	case errors.Is(err, build.ErrLeaseLost), errors.Is(err, errLeft), errors.Is(cause, errLeaseLost):
+	case errors.Is(err, build.ErrLeaseLost), errors.Is(err, errLeft), errors.Is(cause, errLeaseLost), r.flow && errors.Is(cause, errExpired):
 		return build.End{}, isLost
 	case errors.Is(cause, errStopped):
 		return build.End{State: build.Aborted, Error: build.StoppedMessage}, ends
 	case errors.Is(cause, errTimeout):
 		return build.End{State: build.TimedOut, Error: fmt.Sprintf("The build ran longer than %s, which is the most that it may.", r.what.timeout)}, ends
-	case !r.began && (errors.Is(err, errMisfit) || errors.Is(cause, errShutdown)):
+	case !r.began && (errors.Is(err, errMisfit) || errors.Is(cause, errShutdown) || errors.Is(cause, errExpired)):
 		return build.End{}, waits
+	case errors.Is(cause, errExpired):
+		return build.End{State: build.Failed, Error: outageMessage}, ends
 	case errors.Is(cause, errShutdown):
 		return build.End{State: build.Failed, Error: shutdownMessage}, ends
 	}
@@ -79,18 +85,18 @@ func (r *run) explain(err error) string {
 	return text
 }
 
-// settle closes the log and stores what becomes of the build.
-func (r *run) settle(end *build.End, fate fate) error {
-	switch fate {
+// finish closes the log and stores what becomes of the build.
+func (r *run) finish(end *build.End, next disposition) error {
+	switch next {
 	case waits:
 		_ = r.closeLog() // there is nothing in it that matters
-		r.awaitLeft()
-		err := r.insist(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease, r.needs) })
+		r.awaitCleanup()
+		err := r.retry(r.base, func(ctx context.Context) error { return r.Queue.Requeue(ctx, r.lease, r.needs) })
 		r.tellPeers(build.News{Of: build.NewsOfQueue}) // one of them may have what it needs
 		return err
 	case isLost:
 		err := r.closeLog()
-		r.awaitLeft()
+		r.awaitCleanup()
 		return errors.Join(build.ErrLeaseLost, err)
 	default:
 		return r.end(end)

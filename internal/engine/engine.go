@@ -29,41 +29,6 @@ import (
 	"atelier/internal/source"
 )
 
-// Queue is where builds wait and where their progress is kept. The store implements it.
-type Queue interface {
-	// Announce says that an engine takes builds until the given moment.
-	Announce(ctx context.Context, offer build.Offer, until time.Time) error
-	// Lease gives the oldest queued build that the claim's engine can run and that the limits allow; false when there is none.
-	Lease(ctx context.Context, claim build.Claim) (build.Taken, bool, error)
-	// LeaseOverdue gives the oldest build that was queued before the given moment to owner; false when there is none.
-	LeaseOverdue(ctx context.Context, owner string, queuedBefore, now, until time.Time) (build.Lease, bool, error)
-	// Renew extends every lease of owner, and returns what it holds.
-	Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error)
-	// Lost returns the builds that owner holds, and those whose lease has run out.
-	Lost(ctx context.Context, owner string, now time.Time) ([]build.Lease, error)
-	// Seize gives a lost build to owner, under a new fence. The error is [build.ErrLeaseLost] when it is no more as it was found.
-	Seize(ctx context.Context, lease build.Lease, owner string, until time.Time) (build.Lease, error)
-	// Requeue puts a leased build whose first step has not begun back into the queue, for an engine that has what it needs.
-	Requeue(ctx context.Context, lease build.Lease, needs build.Needs) error
-	// Waiting returns builds that were queued before the given moment, the oldest first.
-	Waiting(ctx context.Context, queuedBefore time.Time, limit int) ([]build.Waiting, error)
-	// Standing says where a queued build stands; any other is a fault.NotFound error.
-	Standing(ctx context.Context, id build.RecordID, now time.Time) (build.Standing, error)
-	// NoteWait stores what the log of a queued build is to say; false when the build does not wait, or that was stored before.
-	NoteWait(ctx context.Context, id build.RecordID, what build.WaitFor) (bool, error)
-	// Report stores progress. The error is [build.ErrLeaseLost] when the fence is old or the build is over. Except for the end of
-	// the build, what was stored may be reported again.
-	Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error
-	// Steps returns the steps of a build.
-	Steps(ctx context.Context, id build.RecordID) ([]build.Step, error)
-	// Flow returns the jobs of a flow in order, with their builds as they stand.
-	Flow(ctx context.Context, id build.RecordID) ([]build.FlowJob, error)
-	// StartChild stores the build of a job of a flow under the flow's lease. A job that has a build already keeps it.
-	StartChild(ctx context.Context, flow build.Lease, child build.Record) error
-	// RequestStop ends a queued build, and marks one that an engine has. One that is over is a fault.Finished error.
-	RequestStop(ctx context.Context, id build.RecordID, by build.Actor, at time.Time) error
-}
-
 // Peers are the other engines that work with the same queue, on other servers.
 type Peers interface {
 	// Tell tells them something. It does not wait, and what it says may get lost.
@@ -149,10 +114,14 @@ type Parts struct {
 	Timeout        time.Duration  // of a build whose job has none; default 4 h
 	QueueTimeout   time.Duration  // of a build that no executor takes; default 24 h
 	PrepareTimeout time.Duration  // for finding out what to build; default 10 min
-	LeaseTime      time.Duration  // default 30 s
+	LeaseTime      time.Duration  // default 45 s; see lease.go for what follows from it
 	PollTime       time.Duration  // between looks at the queue when nobody wakes the engine; default 5 s
 	Zone           *time.Location // of the time that builds are told; default local
 	Now            func() time.Time
+
+	// Sole says that no other engine can take builds from the queue as long as this process lives. Then no lease runs out: however
+	// long the database is away, nobody else has the builds.
+	Sole bool
 }
 
 // Engine runs builds until it is stopped.
@@ -177,6 +146,7 @@ type Engine struct {
 	active    map[build.RecordID]*run
 	followers map[build.RecordID]chan<- struct{} // flows that want to know when a child has ended
 	stops     map[build.RecordID]bool            // asked to stop while a build was being leased, which may be it; nil at other times
+	failures  map[string]time.Time               // what fails at present, and since when; see failing
 }
 
 // Why a build ends early, as the cause of its context.
@@ -184,7 +154,8 @@ var (
 	errStopped   = errors.New("somebody stopped the build")
 	errTimeout   = errors.New("the build ran too long")
 	errShutdown  = errors.New("the server was shut down")
-	errLeaseLost = errors.New("the build's lease ran out")
+	errLeaseLost = errors.New("another server has the build")
+	errExpired   = errors.New("the build's lease ran out")
 )
 
 // New returns an engine. It does nothing before [Engine.Start].
@@ -197,7 +168,7 @@ func New(parts Parts) *Engine {
 	or(&parts.Timeout, 4*time.Hour)
 	or(&parts.QueueTimeout, 24*time.Hour)
 	or(&parts.PrepareTimeout, 10*time.Minute)
-	or(&parts.LeaseTime, 30*time.Second)
+	or(&parts.LeaseTime, 45*time.Second)
 	or(&parts.PollTime, 5*time.Second)
 	if parts.Slots == 0 {
 		parts.Slots = 2 * runtime.GOMAXPROCS(0)
@@ -219,7 +190,9 @@ func New(parts Parts) *Engine {
 		quit:      make(chan struct{}),
 		active:    make(map[build.RecordID]*run),
 		followers: make(map[build.RecordID]chan<- struct{}),
+		failures:  make(map[string]time.Time),
 	}
+	e.Queue = boundedQueue{parts.Queue, e.renewTimeout(), e.storeTimeout()}
 	e.base, e.finish = context.WithCancel(context.Background())
 	e.work, e.kill = context.WithCancelCause(e.base)
 	return e
@@ -247,11 +220,11 @@ func (e *Engine) Start(ctx context.Context) error {
 		return fmt.Errorf("announce the engine: %w", err)
 	}
 	e.runs.Go(e.dispatch)
-	e.loops.Go(func() { e.every(e.LeaseTime/3, e.announce) })
-	e.loops.Go(func() { e.every(e.LeaseTime/3, e.renew) })
-	e.loops.Go(func() { e.every(e.LeaseTime/3, e.lookForLost) })
-	e.loops.Go(func() { e.every(e.LeaseTime/3, e.endOverdue) })
-	e.loops.Go(func() { e.every(e.PollTime, e.noteWaits) })
+	e.every(e.renewInterval(), "renew leases", e.renew)
+	e.every(e.sweepInterval(), "announce the engine", e.announce)
+	e.every(e.sweepInterval(), "look for lost builds", e.lookForLost)
+	e.every(e.LeaseTime/3, "end builds that have waited too long", e.endOverdue)
+	e.every(e.PollTime, "note what builds wait for", e.noteWaits)
 	if e.Peers != nil {
 		e.loops.Go(func() { e.Peers.Run(e.base, e.hear) })
 	}
@@ -282,18 +255,20 @@ func (e *Engine) Stop(ctx context.Context) {
 	e.loops.Wait()
 }
 
-// every calls do now and then, until the engine ends.
-func (e *Engine) every(pause time.Duration, do func()) {
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			do()
-		case <-e.base.Done():
-			return
+// every calls do now and then, in a goroutine of its own, until the engine ends.
+func (e *Engine) every(pause time.Duration, what string, do func()) {
+	e.loops.Go(func() {
+		ticker := time.NewTicker(pause)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				e.guarded(what, do)
+			case <-e.base.Done():
+				return
+			}
 		}
-	}
+	})
 }
 
 // Wake implements [build.Engine].

@@ -70,7 +70,7 @@ func (r *run) resumeFlow() (err error) {
 	r.what.info = build.SourceInfo{
 		Branch: r.record.Branch, Commit: r.record.Commit, Message: r.record.CommitMessage, Time: r.record.CommitTime, BuildFile: r.record.BuildFile,
 	}
-	err = r.insist(r.ctx, func(ctx context.Context) (err error) {
+	err = r.retry(r.ctx, func(ctx context.Context) (err error) {
 		r.steps, err = r.Queue.Steps(ctx, r.record.ID)
 		return err
 	})
@@ -117,7 +117,7 @@ func (r *run) stopping() bool { return errors.Is(context.Cause(r.ctx), errStoppe
 // stop. It returns the jobs as they stand then.
 func (r *run) moveFlow() (jobs []build.FlowJob, err error) {
 	load := func() error {
-		return r.insist(r.base, func(ctx context.Context) (err error) {
+		return r.retry(r.base, func(ctx context.Context) (err error) {
 			jobs, err = r.Queue.Flow(ctx, r.record.ID)
 			return err
 		})
@@ -131,7 +131,7 @@ func (r *run) moveFlow() (jobs []build.FlowJob, err error) {
 			break
 		}
 		child := r.record.Child(j, r.what.info, moment(r.Now()))
-		if err := r.insist(r.base, func(ctx context.Context) error { return r.Queue.StartChild(ctx, r.lease, child) }); err != nil {
+		if err := r.retry(r.base, func(ctx context.Context) error { return r.Queue.StartChild(ctx, r.lease, child) }); err != nil {
 			return nil, err
 		}
 		crash.At(crash.ChildStored)
@@ -256,9 +256,9 @@ func (e *Engine) tellFlow(id build.RecordID) bool {
 	return ok
 }
 
-// resume goes on with a flow under a lease that was seized.
-func (e *Engine) resume(lease build.Lease) {
-	r := newRun(e, lease)
+// resume goes on with a flow under a lease that was seized, for which the database was asked at the given moment.
+func (e *Engine) resume(lease build.Lease, sent time.Time) {
+	r := newRun(e, lease, sent)
 	e.mu.Lock()
 	e.active[lease.Record.ID] = r
 	e.mu.Unlock()

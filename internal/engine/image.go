@@ -22,7 +22,7 @@ func (r *run) images() (executor.Images, error) {
 		r.ownImages = r.Images.Open(executor.ImagesOf{
 			Record: string(r.record.ID), Class: cmp.Or(r.what.plan.Resource.Class, r.what.config.Class()),
 			Pushed: func(reference, digest string) error {
-				return r.report(r.ctx, build.Progress{Outputs: []build.Output{{Kind: build.ImageOutput, Reference: r.mask(reference), Digest: digest}}})
+				return r.reportOutput(build.Output{Kind: build.ImageOutput, Reference: r.mask(reference), Digest: digest})
 			},
 		})
 	}

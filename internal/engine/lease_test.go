@@ -20,7 +20,10 @@ import (
 	"atelier/internal/fault"
 )
 
-const lost = "The server that ran the build was lost, or lost its database."
+const (
+	lost   = "The server that ran the build was lost, or lost its database."
+	outage = "The server could not reach its database for so long that another server might have taken the build"
+)
 
 func TestNoBuildRunsTwice(t *testing.T) {
 	t.Parallel()
@@ -64,11 +67,10 @@ func TestNoBuildRunsTwice(t *testing.T) {
 
 var errAway = fault.New(fault.Unavailable, "the database is away")
 
-// deaf is a queue that does not renew while it is told not to, and counts what is reported meanwhile.
+// deaf is a queue that does not renew while it is told not to.
 type deaf struct {
 	engine.Queue
-	on      *atomic.Bool
-	reports *atomic.Int32
+	on *atomic.Bool
 }
 
 func (q deaf) Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error) {
@@ -79,20 +81,12 @@ func (q deaf) Renew(ctx context.Context, owner string, until time.Time) ([]build
 	return q.Queue.Renew(ctx, owner, until)
 }
 
-func (q deaf) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {
-	if q.on.Load() {
-		q.reports.Add(1)
-	}
-	return q.Queue.Report(ctx, id, fence, p)
-}
-
-// An engine that cannot renew its leases ends its builds before others may take them for lost. How they end is decided by
-// whoever finds them then; here that is the same engine, as soon as the database answers.
+// An engine that cannot renew its leases ends its builds before others may take them for lost. The record says why.
 func TestLeaseThatIsNotRenewed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	parts := w.parts("e1")
-	q := deaf{parts.Queue, new(atomic.Bool), new(atomic.Int32)}
+	q := deaf{parts.Queue, new(atomic.Bool)}
 	parts.Queue, parts.LeaseTime = q, briefLease
 	w.start(parts)
 	pipe := newTether(t)
@@ -104,16 +98,28 @@ func TestLeaseThatIsNotRenewed(t *testing.T) {
 	if err != nil || len(others) > 0 {
 		t.Errorf("the build ended after its lease: %v, %v", others, err)
 	}
-	if now := w.record(r.ID); now.State != build.Running || q.reports.Load() > 0 {
-		t.Errorf("the build is %s after %d reports", now.State, q.reports.Load())
+	r = w.end(r.ID)
+	w.wantEnd(r, build.Failed, outage)
+	if log := w.log(r.ID); strings.Contains(log, "never") || !strings.Contains(log, "[ERROR] "+outage) {
+		t.Errorf("log:\n%s", log)
+	}
+	if diff := cmp.Diff([]build.StepState{build.StepSucceeded, build.StepAborted, build.StepWaiting}, w.states(r.ID)); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 	q.on.Store(false)
-	r = w.end(r.ID)
-	w.wantEnd(r, build.Failed, lost)
-	if strings.Contains(w.log(r.ID), "never") {
-		t.Errorf("log:\n%s", w.log(r.ID))
-	}
 	w.wantEnd(w.run(w.scripts("true")), build.Succeeded, "")
+}
+
+// A build that nobody else can have outlives every lease.
+func TestSoleEngineIsNotRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	parts := w.parts("e1")
+	q := deaf{parts.Queue, new(atomic.Bool)}
+	parts.Queue, parts.LeaseTime, parts.Sole = q, briefLease/10, true
+	w.start(parts)
+	q.on.Store(true)
+	w.wantEnd(w.run(w.scripts("sleep 1")), build.Succeeded, "")
 }
 
 // renewals is a queue that tells of every renewal.
@@ -166,7 +172,7 @@ func TestClockJumps(t *testing.T) {
 			w.printed(r.ID, "] ready\n")
 			next := w.begin(w.scripts("true"))
 			jump.Store(int64(by))
-			for range 4 { // by then, lost builds have been looked for too
+			for range 12 { // by then, lost builds have been looked for too
 				<-q.renewed
 			}
 			release(t, fifo)
@@ -229,17 +235,15 @@ func TestTakenBuildIsNotLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	parts := w.parts("e1")
-	renewed := make(chan struct{})
-	q := strict{newSlowLease(renewals{parts.Queue, renewed}), make(chan build.Lease, 10)}
+	q := strict{newSlowLease(parts.Queue), make(chan build.Lease, 10)}
 	parts.Queue, parts.LeaseTime = q, briefLease
 	w.start(parts)
 	r := w.begin(w.scripts("echo once"))
 	<-q.given
-	<-renewed
-	select { // the engine looks for lost builds as often as it renews
+	select {
 	case <-q.found:
 		t.Error("a build is taken for lost while it is given out")
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(briefLease / 3): // the engine looks for lost builds three times
 	}
 	close(q.proceed)
 	r = w.end(r.ID)

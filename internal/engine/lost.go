@@ -15,11 +15,7 @@ import (
 const lostMessage = "The server that ran the build was lost, or lost its database. Start the build again."
 
 func (e *Engine) lookForLost() {
-	ctx, cancel := context.WithTimeout(e.base, e.LeaseTime)
-	defer cancel()
-	if err := e.reclaim(ctx); err != nil && e.base.Err() == nil {
-		e.Log.Error("look for lost builds", "error", err)
-	}
+	e.failing("look for lost builds", e.reclaim(e.base))
 }
 
 // reclaim ends the builds that nobody runs: those whose lease has run out, and those that are this engine's by the database but
@@ -59,7 +55,7 @@ const (
 
 // reclaimOne puts a lost build back into the queue when no step of it has begun, and ends it otherwise.
 func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
-	record, owner := lease.Record, lease.Owner
+	record, owner, sent := lease.Record, lease.Owner, time.Now()
 	lease, err := e.Queue.Seize(ctx, lease, e.Owner, e.Now().Add(e.LeaseTime))
 	if err != nil {
 		return err // its owner is back, or somebody else was quicker
@@ -67,7 +63,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	crash.At(crash.BuildSeized)
 	e.Log.Warn("a build was lost", "record", record.ID, "job", record.JobID, "number", record.Number, "state", record.State, "owner", owner)
 	if record.Flow {
-		e.resume(lease)
+		e.resume(lease, sent)
 		return nil
 	}
 	defer e.Wake() // it is in the queue again, or a limit kept another one there
@@ -87,7 +83,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	if err != nil {
 		return err
 	}
-	logEnd, err := e.lastWords(record.ID, end.Error)
+	logEnd, err := e.appendFinalLine(record.ID, end.Error)
 	if err != nil { // which must not keep the build from ending
 		e.Log.Error("write the log of a lost build", "record", record.ID, "error", err)
 	}
@@ -101,14 +97,9 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 
 // endOverdue ends the builds that have waited in the queue for too long.
 func (e *Engine) endOverdue() {
-	ctx, cancel := context.WithTimeout(e.base, e.LeaseTime)
-	defer cancel()
 	for {
-		ended, err := e.endOldest(ctx)
-		if err != nil && e.base.Err() == nil {
-			e.Log.Error("end builds that have waited too long", "error", err)
-		}
-		if err != nil || !ended {
+		ended, err := e.endOldest(e.base)
+		if e.failing("end builds that have waited too long", err) || !ended {
 			return
 		}
 	}
@@ -124,15 +115,15 @@ func (e *Engine) endOldest(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	end := build.End{State: build.Unschedulable, Error: fmt.Sprintf("The build waited for an executor for longer than %s.", e.QueueTimeout), At: moment(now)}
-	if _, err := e.lastWords(lease.Record.ID, end.Error); err != nil { // which must not keep the build from ending
+	if _, err := e.appendFinalLine(lease.Record.ID, end.Error); err != nil { // which must not keep the build from ending
 		e.Log.Error("write the log of a build that waited too long", "record", lease.Record.ID, "error", err)
 	}
 	defer e.tell(lease.Record)
 	return true, e.Queue.Report(ctx, lease.Record.ID, lease.Fence, build.Progress{End: &end})
 }
 
-// lastWords ends the log of a build with an error, and returns how long it is then.
-func (e *Engine) lastWords(id build.RecordID, text string) (int64, error) {
+// appendFinalLine ends the log of a build with an error, and returns how long it is then.
+func (e *Engine) appendFinalLine(id build.RecordID, text string) (int64, error) {
 	log, err := e.Logs.Append(id)
 	if err != nil {
 		return 0, err

@@ -58,7 +58,7 @@ func (r *run) openDependencies(steps []plan.Step, p *prepared) error {
 
 func (r *run) openDependency(repository string, p *prepared) error {
 	var c source.Credential
-	err := r.insist(r.ctx, func(ctx context.Context) (err error) {
+	err := r.retry(r.ctx, func(ctx context.Context) (err error) {
 		c, err = r.Endpoints.Dependencies(ctx, r.record.ProjectID, repository)
 		return err
 	})

@@ -36,7 +36,7 @@ func (r *run) uploadObjects(files executor.Files, u plan.ObjectUpload, out io.Wr
 			return err
 		}
 		reference := r.mask("obs://" + u.Bucket + "/" + strings.ToValidUTF8(key, "\ufffd"))
-		if err := r.report(r.ctx, build.Progress{Outputs: []build.Output{{Kind: build.ObjectOutput, Reference: reference, Digest: "sha256:" + digest}}}); err != nil {
+		if err := r.reportOutput(build.Output{Kind: build.ObjectOutput, Reference: reference, Digest: "sha256:" + digest}); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(out, "Uploaded %s: %d bytes, SHA-256 %s, to %s\n", printable(file.path), size, digest, printable(reference)); err != nil {

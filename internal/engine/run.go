@@ -25,11 +25,12 @@ type run struct {
 	lease     build.Lease
 	ctx       context.Context // ends when the build must, with the reason as its cause
 	cancel    context.CancelCauseFunc
-	expiry    *time.Timer  // ends the build before its lease runs out
+	expiry    *time.Timer  // ends the build a leaseMargin before its lease runs out
 	leaveSlot func()       // gives the slot back; a flow does so when it begins
 	server    *slog.Logger // the server's log
 
 	log    *logs.Log // the build's
+	sealed bool      // the log is closed
 	masker *mask.Masker
 	what   prepared
 	needs  build.Needs // of an engine, when it turned out that this one cannot run the build
@@ -40,26 +41,25 @@ type run struct {
 	ended  chan struct{} // closed when nothing of the build runs any more; nil when nothing ever did
 	left   chan struct{} // closed when nothing of it is on the executor any more; nil as ended
 	steps  []build.Step
-	news   []build.Step // of the steps, what the database does not know yet; the later state of a step comes later
-	tested tested       // what the tests of the steps have left
+	news   []build.Step   // of the steps, what the database does not know yet; the later state of a step comes later
+	placed []build.Output // what the build has put elsewhere, and the database does not know yet
+	tested tested         // what the tests of the steps have left
 
 	ownImages executor.Images // nil until a step needs them
 }
 
-func newRun(e *Engine, lease build.Lease) *run {
+// newRun returns the run of a build whose lease was asked for at the given moment.
+func newRun(e *Engine, lease build.Lease, sent time.Time) *run {
 	record := lease.Record
 	r := &run{Engine: e, record: record, lease: lease, server: e.Log.With("record", record.ID, "job", record.JobID, "number", record.Number)}
 	r.ctx, r.cancel = context.WithCancelCause(e.work)
-	r.expiry = time.AfterFunc(r.untilExpiry(lease.Until), func() { r.cancel(errLeaseLost) })
+	r.expiry = time.AfterFunc(e.LeaseTime, func() { r.cancel(errExpired) })
+	if e.Sole {
+		r.expiry.Stop()
+	}
+	r.extend(sent)
 	return r
 }
-
-// untilExpiry is how long the build may go on with a lease that lasts until the given moment. The rest of the lease is for its
-// processes to end.
-func (r *run) untilExpiry(end time.Time) time.Duration { return end.Sub(r.Now()) - r.LeaseTime/3 }
-
-// extend lets the build go on with a lease that was renewed.
-func (r *run) extend(until time.Time) { r.expiry.Reset(r.untilExpiry(until)) }
 
 // release frees what the run holds.
 func (r *run) release() {
@@ -74,16 +74,16 @@ func (r *run) release() {
 // nothing of the build runs any more. When run returns, nothing of it is on the executor: nobody has to wait for the result until all files
 // are removed, but the next build in the same slot does.
 func (r *run) run(perform func() error) {
-	defer r.awaitLeft()
-	end, fate := r.judge(r.guarded(perform))
-	err := r.guarded(func() error { return r.settle(&end, fate) })
+	defer r.awaitCleanup()
+	end, next := r.outcome(r.guarded(perform))
+	err := r.guarded(func() error { return r.finish(&end, next) })
 	switch {
 	case errors.Is(err, build.ErrLeaseLost) && r.flow && r.quitting(): // the next life goes on with it
 	case errors.Is(err, build.ErrLeaseLost):
 		r.server.Warn("the lease of a build was lost") // nothing of it is left here
 	case err != nil:
 		r.server.Error("store what became of a build", "state", end.State, "error", err)
-	case fate == ends:
+	case next == ends:
 		crash.At(crash.EndStored)
 		r.Logs.Finished(r.record.ID)
 		r.tell(r.record)
@@ -196,8 +196,8 @@ func (r *run) awaitEnded() {
 	}
 }
 
-// awaitLeft returns when nothing of the build is on the executor.
-func (r *run) awaitLeft() {
+// awaitCleanup returns when nothing of the build is on the executor.
+func (r *run) awaitCleanup() {
 	if r.left != nil {
 		<-r.left
 	}
@@ -212,18 +212,26 @@ func (r *run) closeLog() error {
 	if r.log == nil {
 		return nil
 	}
+	r.sealed = true
 	return r.log.Close()
 }
 
-// report stores progress together with what is new about the steps.
+// report stores progress together with what is new about the steps, the outputs and the reports. What could not be stored is
+// stored with the next report.
 func (r *run) report(ctx context.Context, p build.Progress) error {
-	p.Steps, p.Reports = r.news, r.tested.news
-	err := r.insist(ctx, func(ctx context.Context) error { return r.Queue.Report(ctx, r.record.ID, r.lease.Fence, p) })
+	p.Steps, p.Outputs, p.Reports = r.news, r.placed, r.tested.news
+	err := r.retry(ctx, func(ctx context.Context) error { return r.Queue.Report(ctx, r.record.ID, r.lease.Fence, p) })
 	if err == nil {
 		r.audit(p.Reports)
-		r.news, r.tested.news = nil, nil
+		r.news, r.placed, r.tested.news = nil, nil, nil
 	}
 	return err
+}
+
+// reportOutput stores what the build has put somewhere else.
+func (r *run) reportOutput(output build.Output) error {
+	r.placed = append(r.placed, output)
+	return r.report(r.ctx, build.Progress{})
 }
 
 // audit notes that reports were stored. Who started the build has uploaded them.
@@ -238,21 +246,36 @@ func (r *run) audit(reports []build.Report) {
 	}
 }
 
-// insist does something with the database. While that is away it tries again, for as long as ctx lasts. A single try is not cut
-// short by the end of ctx, because then nobody would know whether it had succeeded.
-func (r *run) insist(ctx context.Context, do func(context.Context) error) error {
+// outageNotice is how long the database may be away before the log of a build says that the build waits for it.
+const outageNotice = 3 * time.Second
+
+// retry does something with the database. While that is away it tries again, for as long as ctx lasts. A single try is not cut
+// short by the end of ctx, because then nobody would know whether it had succeeded; what is done must bear being done twice.
+func (r *run) retry(ctx context.Context, do func(context.Context) error) error {
+	began, told := time.Now(), false
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		try, cancel := context.WithTimeout(r.base, r.LeaseTime)
-		err := do(try)
-		late := try.Err() != nil
-		cancel()
-		if err == nil || !late && !fault.Is(err, fault.Unavailable) {
+		err := bounded(r.base, r.storeTimeout(), do)
+		if !fault.Is(err, fault.Unavailable) {
+			if told {
+				r.noteOutage(r.log.Info, "The database answers again, after %s.", time.Since(began).Round(time.Second))
+			}
 			return err
+		}
+		if !told && time.Since(began) >= outageNotice && r.log != nil {
+			told = true
+			r.noteOutage(r.log.Warn, "The server's database does not answer. The build goes on when it does.")
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), err)
 		}
+	}
+}
+
+// noteOutage writes a line about the database, unless the log is complete.
+func (r *run) noteOutage(line func(string, ...any) error, format string, args ...any) {
+	if !r.sealed {
+		r.note(line, format, args...)
 	}
 }

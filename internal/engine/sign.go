@@ -45,7 +45,7 @@ func (r *run) signing(files executor.Files, s plan.APKSigning) (*plan.Script, er
 		return nil, fault.New(fault.Invalid, "no file of the workspace matches the pattern %s", s.Pattern)
 	}
 	var keystore []byte
-	err = r.insist(r.ctx, func(ctx context.Context) (err error) {
+	err = r.retry(r.ctx, func(ctx context.Context) (err error) {
 		actor := build.Actor{UserID: r.record.UserID, UserName: r.record.UserName, DomainID: r.record.DomainID}
 		_, keystore, err = r.Files.ContentNamed(ctx, actor, s.Keystore)
 		return err

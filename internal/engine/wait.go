@@ -14,11 +14,7 @@ func (e *Engine) offer() build.Offer {
 
 // announce says that this engine is alive.
 func (e *Engine) announce() {
-	ctx, cancel := context.WithTimeout(e.base, e.LeaseTime/3)
-	defer cancel()
-	if err := e.Queue.Announce(ctx, e.offer(), e.Now().Add(e.LeaseTime)); err != nil && e.base.Err() == nil {
-		e.Log.Error("announce the engine", "error", err)
-	}
+	e.failing("announce the engine", e.Queue.Announce(e.base, e.offer(), e.Now().Add(e.LeaseTime)))
 }
 
 // maxNotes is how many builds are looked at in a round. In a longer queue, the others are told when those are gone.
@@ -26,17 +22,13 @@ const maxNotes = 100
 
 // noteWaits tells the builds that have waited for a while, in their logs, what they wait for.
 func (e *Engine) noteWaits() {
-	ctx, cancel := context.WithTimeout(e.base, e.LeaseTime)
-	defer cancel()
-	waiting, err := e.Queue.Waiting(ctx, e.Now().Add(-e.PollTime), maxNotes)
+	waiting, err := e.Queue.Waiting(e.base, e.Now().Add(-e.PollTime), maxNotes)
 	for _, w := range waiting {
 		if err == nil {
-			err = e.noteWait(ctx, w)
+			err = e.noteWait(e.base, w)
 		}
 	}
-	if err != nil && e.base.Err() == nil {
-		e.Log.Error("note what builds wait for", "error", err)
-	}
+	e.failing("note what builds wait for", err)
 }
 
 // noteWait writes what a build waits for to its log, when that is not what the log said last.

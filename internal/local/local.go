@@ -65,8 +65,8 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	e := engine.New(engine.Parts{
 		Owner: "exec", Queue: watch, Executor: place, Sources: sources{c.Dir, repository},
 		Artifacts: state.artifacts, Images: images{state.path("images")}, Sealer: state.sealer, Logs: state.logs, Log: c.Log,
-		Slots:     1,              // the jobs of a flow share the directory
-		LeaseTime: 24 * time.Hour, // nobody else is there to take the build, also when the machine was asleep
+		Slots: 1,    // the jobs of a flow share the directory
+		Sole:  true, // nobody else is there to take the build
 	})
 	service := build.NewService(build.Parts{
 		Store: state.db, Access: everything{}, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: state.sealer, Engine: e,

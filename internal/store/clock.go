@@ -25,7 +25,10 @@ func (s *Store) Now() time.Time {
 	return c.then.Add(time.Since(c.asked)) // which heeds no jump of this machine's clock
 }
 
-// setClock asks the database for its time, where it has one.
+// maxClockDelay is how long an answer about the time may take: it may be wrong by half of that.
+const maxClockDelay = time.Second
+
+// setClock asks the database for its time, where it has one. An answer that took long is not used, unless there was none before.
 func (s *Store) setClock(ctx context.Context) error {
 	query := s.dialect.time()
 	if query == "" {
@@ -36,9 +39,12 @@ func (s *Store) setClock(ctx context.Context) error {
 	if err := s.reader.row(ctx, query).Scan(&then); err != nil {
 		return err
 	}
+	took := time.Since(began)
 	c := &s.clock
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.then, c.asked = then, began.Add(time.Since(began)/2)
+	if c.then.IsZero() || took <= maxClockDelay {
+		c.then, c.asked = then, began.Add(took/2)
+	}
 	return nil
 }

@@ -81,12 +81,13 @@ func (s *Store) lease(ctx context.Context, lease build.Lease, now time.Time, cou
 // errNoVersion says that a database has a build without what it is to do. It must not keep the builds behind that one from being taken.
 var errNoVersion = errors.New("the version of the task that the build was started with is not there")
 
-// Renew extends every lease of owner, and returns what it holds.
+// Renew extends every lease of owner, and returns what it holds. A renewal that is committed late, after its caller has given it up
+// and another one has succeeded, shortens no lease.
 func (s *Store) Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error) {
 	var held []build.Held
 	err := s.writeOrdered(ctx, func(t *tx) error {
-		rows, err := t.rows(ctx, `UPDATE records SET lease_until = ? WHERE lease_owner = ? AND state IN ('scheduled', 'running')
-			RETURNING id, lease_fence, stop_requested_at`, millis(until), owner)
+		rows, err := t.rows(ctx, `UPDATE records SET lease_until = CASE WHEN lease_until < ? THEN ? ELSE lease_until END
+			WHERE lease_owner = ? AND state IN ('scheduled', 'running') RETURNING id, lease_fence, stop_requested_at`, millis(until), millis(until), owner)
 		if err != nil {
 			return err
 		}
@@ -139,74 +140,92 @@ func (s *Store) Seize(ctx context.Context, lease build.Lease, owner string, unti
 	return lease, nil
 }
 
-// Requeue puts a leased build whose first step has not begun back into the queue, for an engine that has what it needs.
+// Requeue puts a leased build whose first step has not begun back into the queue, for an engine that has what it needs. It may be
+// called again until the build is leased again.
 func (s *Store) Requeue(ctx context.Context, lease build.Lease, needs build.Needs) error {
 	return s.write(ctx, func(t *tx) error {
 		return fenced(t.exec(ctx, `UPDATE records SET state = 'queued', started_at = 0, lease_owner = '', lease_until = 0, need_arch = ?, need_class = ?
-			WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`, needs.Arch, needs.Class, string(lease.Record.ID), lease.Fence))
+			WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'queued')`, needs.Arch, needs.Class, string(lease.Record.ID), lease.Fence))
 	})
 }
 
-// Report stores what the owner of a lease says of the build. Except for the end, it may say it again.
+// Report stores what the owner of a lease says of the build. It may say it again, also that the build has ended.
 func (s *Store) Report(ctx context.Context, id build.RecordID, fence int64, p build.Progress) error {
-	return s.write(ctx, func(t *tx) error {
-		if p.Source != nil {
-			if err := fenced(t.exec(ctx, `UPDATE records SET branch = ?, commit_id = ?, commit_message = ?, commit_time = ?, build_file = ?
-				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
-				p.Source.Branch, p.Source.Commit, p.Source.Message, millis(p.Source.Time), p.Source.BuildFile, string(id), fence)); err != nil {
-				return err
-			}
+	err := s.write(ctx, func(t *tx) error { return storeProgress(ctx, t, id, fence, p) })
+	if errors.Is(err, build.ErrLeaseLost) && p.End != nil {
+		if ended, lookUp := s.hasEnded(ctx, id, fence, *p.End); ended || lookUp != nil {
+			return lookUp
 		}
-		if p.Waits != "" {
-			if err := fenced(t.exec(ctx, `UPDATE records SET waits_for = ? WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`,
-				string(p.Waits), string(id), fence)); err != nil {
-				return err
-			}
+	}
+	return err
+}
+
+// storeProgress stores what the owner of a lease says of the build, once.
+func storeProgress(ctx context.Context, t *tx, id build.RecordID, fence int64, p build.Progress) error {
+	if p.Source != nil {
+		if err := fenced(t.exec(ctx, `UPDATE records SET branch = ?, commit_id = ?, commit_message = ?, commit_time = ?, build_file = ?
+			WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
+			p.Source.Branch, p.Source.Commit, p.Source.Message, millis(p.Source.Time), p.Source.BuildFile, string(id), fence)); err != nil {
+			return err
 		}
-		if p.Begin != nil {
-			if err := fenced(t.exec(ctx, `UPDATE records SET state = 'running', runnable_at = ?, private_pool = ?
-				WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
-				return err
-			}
-			if err := saveScript(ctx, t, id, p.Begin.Script); err != nil {
-				return err
-			}
+	}
+	if p.Waits != "" {
+		if err := fenced(t.exec(ctx, `UPDATE records SET waits_for = ? WHERE id = ? AND lease_fence = ? AND state = 'scheduled'`,
+			string(p.Waits), string(id), fence)); err != nil {
+			return err
 		}
-		if len(p.Flow) > 0 {
-			if err := saveFlow(ctx, t, id, p.Flow); err != nil {
-				return err
-			}
+	}
+	if p.Begin != nil {
+		if err := fenced(t.exec(ctx, `UPDATE records SET state = 'running', runnable_at = ?, private_pool = ?
+			WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`, millis(p.Begin.At), p.Begin.PrivatePool, string(id), fence)); err != nil {
+			return err
 		}
-		if len(p.Steps)+len(p.Reports)+len(p.Outputs) > 0 && p.Source == nil && p.Begin == nil && p.End == nil {
-			// Nothing above has checked the fence, and nothing below will.
-			if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
-				string(id), fence)); err != nil {
-				return err
-			}
+		if err := saveScript(ctx, t, id, p.Begin.Script); err != nil {
+			return err
 		}
-		for _, step := range p.Steps {
-			if err := saveStep(ctx, t, step); err != nil {
-				return err
-			}
+	}
+	if len(p.Flow) > 0 {
+		if err := saveFlow(ctx, t, id, p.Flow); err != nil {
+			return err
 		}
-		for _, output := range p.Outputs {
-			if err := saveOutput(ctx, t, id, output); err != nil {
-				return err
-			}
+	}
+	if len(p.Steps)+len(p.Reports)+len(p.Outputs) > 0 && p.Source == nil && p.Begin == nil && p.End == nil {
+		// Nothing above has checked the fence, and nothing below will.
+		if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state IN ('scheduled', 'running')`,
+			string(id), fence)); err != nil {
+			return err
 		}
-		for _, report := range p.Reports {
-			if err := saveReport(ctx, t, report); err != nil {
-				return err
-			}
+	}
+	for _, step := range p.Steps {
+		if err := saveStep(ctx, t, step); err != nil {
+			return err
 		}
-		if p.End != nil {
-			if err := end(ctx, t, id, fence, *p.End); err != nil {
-				return err
-			}
-			return tellOfBuild(ctx, t, id, *p.End)
+	}
+	for _, output := range p.Outputs {
+		if err := saveOutput(ctx, t, id, output); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	for _, report := range p.Reports {
+		if err := saveReport(ctx, t, report); err != nil {
+			return err
+		}
+	}
+	if p.End != nil {
+		if err := end(ctx, t, id, fence, *p.End); err != nil {
+			return err
+		}
+		return tellOfBuild(ctx, t, id, *p.End)
+	}
+	return nil
+}
+
+// hasEnded reports whether the owner of a lease has said before that the build ended like this.
+func (s *Store) hasEnded(ctx context.Context, id build.RecordID, fence int64, e build.End) (bool, error) {
+	var n int
+	err := s.reader.row(ctx, `SELECT count(*) FROM records WHERE id = ? AND lease_fence = ? AND state = ? AND finished_at = ?`,
+		string(id), fence, string(e.State), millis(e.At)).Scan(&n)
+	return n > 0, err
 }
 
 // end moves a build to its final state. One that could not begin has never been started, and has no id of a run.

@@ -235,12 +235,47 @@ func testQueue(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("the end may be reported again, and only that one", func(t *testing.T) {
+		t.Parallel()
+		s, _, records := setup(t, 1)
+		l := lease(t, s, "e1")
+		end := build.Progress{Begin: &build.Begin{At: start}, End: &build.End{State: build.Succeeded, At: start.Add(time.Hour)}}
+		for range 2 {
+			if err := s.Report(t.Context(), records[0].ID, l.Fence, end); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := build.Progress{End: &build.End{State: build.Failed, At: start.Add(time.Hour)}}
+		if err := s.Report(t.Context(), records[0].ID, l.Fence, other); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("another end: %v", err)
+		}
+		if err := s.Report(t.Context(), records[0].ID, l.Fence+1, end); !errors.Is(err, build.ErrLeaseLost) {
+			t.Errorf("the end of another lease: %v", err)
+		}
+	})
+
+	t.Run("a renewal that comes late shortens no lease", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := setup(t, 1)
+		l := lease(t, s, "e1")
+		for _, by := range []time.Duration{time.Hour, time.Minute} {
+			if held, err := s.Renew(t.Context(), "e1", l.Until.Add(by)); err != nil || len(held) != 1 {
+				t.Fatal(held, err)
+			}
+		}
+		if lost, err := s.Lost(t.Context(), "e2", l.Until.Add(time.Hour)); err != nil || len(lost) > 0 {
+			t.Errorf("lost = %v, %v", lost, err)
+		}
+	})
+
 	t.Run("a build goes back into the queue only before it runs", func(t *testing.T) {
 		t.Parallel()
 		s, _, records := setup(t, 1)
 		first := lease(t, s, "e1")
-		if err := s.Requeue(t.Context(), first, build.Needs{}); err != nil {
-			t.Fatal(err)
+		for range 2 { // the second time changes nothing
+			if err := s.Requeue(t.Context(), first, build.Needs{}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		second := lease(t, s, "e2")
 		if second.Record.ID != records[0].ID || second.Fence != first.Fence+1 {
