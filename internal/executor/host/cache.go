@@ -15,7 +15,7 @@ import (
 // bring puts a build's copy of a cache where a step can use it, and returns how the step calls it, and what puts it back afterwards. Steps
 // that are kept from the server's files get it in the build's directory, which is all that they have of them.
 func (s *session) bring(c executor.Cache) (dir string, back func() error, err error) {
-	if s.executor.sandbox == nil && s.owner.user == 0 {
+	if s.executor.bubblewrap == nil && s.owner.user == 0 {
 		return c.Dir, func() error { return nil }, nil
 	}
 	name := "cache-" + filepath.Base(c.Tool)
@@ -42,7 +42,7 @@ func (s *session) bring(c executor.Cache) (dir string, back func() error, err er
 		}
 		return nil
 	}
-	return filepath.Join(s.inside, name), back, nil
+	return filepath.Join(s.insidePath, name), back, nil
 }
 
 // giveCache makes a copy of a cache the steps' own. Files that it shares with the cache itself stay as they are, if the steps can read them;

@@ -12,7 +12,7 @@ import (
 	"slices"
 
 	"atelier/internal/executor"
-	"atelier/internal/executor/host/supervisor"
+	protocol "atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
 	"atelier/internal/source"
@@ -20,14 +20,14 @@ import (
 
 // checkout puts a repository into the workspace. What is wrong with the repository is a result of the step, not an error.
 func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
-	if err := s.takeOuter(); err != nil {
+	if err := s.takeGitSupervisor(); err != nil {
 		return executor.Result{}, fmt.Errorf("start the supervisor of the checkout: %w", err)
 	}
 	git := s.executor.source
-	if credential, ok := s.open[step.EndpointID]; ok {
+	if credential, ok := s.credentials[step.EndpointID]; ok {
 		git = git.With(credential)
 	}
-	if s.executor.sandbox != nil || s.owner.user != 0 { // git is not kept from anything, the steps are
+	if s.executor.bubblewrap != nil || s.owner.user != 0 { // git is not kept from anything, the steps are
 		if result, err := s.CheckPlanted(*step.Checkout, out); err != nil || !result.Succeeded() {
 			return result, err
 		}
@@ -49,14 +49,14 @@ func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (
 	return executor.Result{ExitCode: 1, Reason: why}, nil
 }
 
-// takeOuter makes sure that there is a supervisor for git. It is not in the sandbox, where the server's credentials are not to be seen.
-func (s *session) takeOuter() (err error) {
-	if s.outer == nil && s.executor.sandbox == nil {
-		s.outer = s.tree
+// takeGitSupervisor makes sure that there is a supervisor for git. It is not in the sandbox, where the server's credentials are not to be seen.
+func (s *session) takeGitSupervisor() (err error) {
+	if s.gitSupervisor == nil && s.executor.bubblewrap == nil {
+		s.gitSupervisor = s.supervisor
 	}
-	if s.outer == nil {
-		if s.outer, err = s.executor.takeTree(); err == nil {
-			err = s.outer.group.limit(s.limits)
+	if s.gitSupervisor == nil {
+		if s.gitSupervisor, err = s.executor.supervisors.take(); err == nil {
+			err = s.gitSupervisor.group.limit(s.limits)
 		}
 	}
 	return err
@@ -98,7 +98,7 @@ func (r runner) Git(ctx context.Context, dir string, args, env []string, out io.
 		return 0, fault.New(fault.Unavailable, "the git program is not installed on the host that runs the build")
 	}
 	all := slices.Concat(r.executor.source.Environ(), env, []string{marker + "=" + r.record})
-	done, err := r.run(ctx, r.outer, supervisor.Command{
+	done, err := r.run(ctx, r.gitSupervisor, protocol.Command{
 		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(string(r.Directory), filepath.FromSlash(dir)), Env: lastOfEach(all),
 	}, out)
 	return done.ExitCode, err

@@ -203,8 +203,7 @@ func removeGroup(ctx context.Context, dir string) error {
 // group is the control group of one supervisor and of all that comes of it. A nil group has no limits.
 type group struct {
 	groups
-	limits   limits // that are set, and that no step can have changed; otherwise zero
-	open     bool   // steps may write to it
+	limits   limits // that are set
 	patience time.Duration
 }
 
@@ -225,7 +224,7 @@ func (g *groups) add(pids []int, patience time.Duration) (*group, error) {
 	return made, nil
 }
 
-// limit sets the limits of a build, if the last build of the supervisor had others.
+// limit sets the limits of a build, unless they are set already.
 func (g *group) limit(l limits) error {
 	if g == nil || g.limits == l {
 		return nil
@@ -250,7 +249,7 @@ func (g *group) limit(l limits) error {
 		set(1, "cpu.cfs_quota_us", strconv.Itoa(l.processors*period))
 		set(2, "pids.max", strconv.Itoa(l.processes))
 	}
-	if failed == nil && !g.open {
+	if failed == nil {
 		g.limits = l
 	}
 	return failed

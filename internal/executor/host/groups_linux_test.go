@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +42,7 @@ func TestLimits(t *testing.T) {
 			t.Parallel()
 			e := newLimited(t, sandboxed)
 			s := openBuild(t, e)
-			if err := s.tree.group.limit(limits{processors: 1, memory: 64 << 20, processes: 40}); err != nil {
+			if err := s.supervisor.group.limit(limits{processors: 1, memory: 64 << 20, processes: 40}); err != nil {
 				t.Fatal(err)
 			}
 			var out strings.Builder
@@ -54,12 +53,11 @@ func TestLimits(t *testing.T) {
 			refused(t, s, "exec sh -c 'for i in $(seq 60); do sleep 1000 & done'") // bash would try again for some seconds
 			must(t, s, "true")                                                     // it has recovered
 			must(t, openBuild(t, e), "for i in $(seq 60); do sleep 1000 & done")
-			dirs := s.tree.group.dirs
+			dirs := s.supervisor.group.dirs
 			if err := s.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			e.warming.Wait()
-			if err := e.closeSpare(); err != nil {
+			if err := e.closePools(); err != nil {
 				t.Error(err)
 			}
 			for _, dir := range dirs {
@@ -154,7 +152,7 @@ func TestUnifiedLimits(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	// What is set is written again when the class was another one meanwhile, and where a step may have changed it.
+	// What is set is written again when the class was another one meanwhile.
 	set := func(l limits) string {
 		if err := g.limit(l); err != nil {
 			t.Fatal(err)
@@ -173,15 +171,6 @@ func TestUnifiedLimits(t *testing.T) {
 	}
 	if got := set(large); got != "max." {
 		t.Errorf("the limit was written again: %q", got)
-	}
-	g.open = true
-	for range 2 {
-		if err := errors.Join(g.limit(small), os.WriteFile(filepath.Join(dir, "pids.max"), []byte("max."), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		if got := set(small); got != "4096" {
-			t.Errorf("a step has changed the limit to %q", got)
-		}
 	}
 	if n := g.outOfMemory(); n != 3 {
 		t.Errorf("%d processes were ended, want 3", n)

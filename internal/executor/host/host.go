@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"atelier/internal/executor"
@@ -57,16 +56,15 @@ type Executor struct {
 	path   string
 	grace  time.Duration
 	hurry  <-chan struct{}
-	shell  string     // with its directory
-	spare  chan *tree // supervisors between two builds
+	shell  string // with its directory
 
-	sandbox *sandbox    // that steps run in; nil for none
-	boxes   chan *box   // that no build has yet
-	nests   chan string // directories that no build has yet
-	users   *userPool   // whom steps run as; nil for the server's own user
-	groups  *groups     // that limit builds; nil for none
-	gaps    []string    // of what was to be isolated
-	warming sync.WaitGroup
+	bubblewrap  *bubblewrap        // makes the sandboxes that steps run in; nil for none
+	sandboxes   *pool[*sandbox]    // with the directories of builds
+	supervisors *pool[*supervisor] // outside of sandboxes
+	buildDirs   *pool[string]      // of builds without a sandbox
+	users       *userPool          // whom steps run as; nil for the server's own user
+	groups      *groups            // that limit builds; nil for none
+	gaps        []string           // of what was to be isolated
 
 	// patience is how long a supervisor has for what takes it a moment. One that takes longer was stopped by a step, or waits
 	// for a process that the kernel cannot end.
@@ -100,8 +98,10 @@ func New(config Config) (*Executor, error) {
 	e := &Executor{
 		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
 		grace: cmp.Or(config.Grace, executor.Grace), hurry: config.Hurry, patience: 5 * time.Second,
-		spare: make(chan *tree, maxSpare), boxes: make(chan *box, maxSpare), nests: make(chan string, maxSpare),
 	}
+	e.supervisors = newPool(e.makeSupervisor, (*supervisor).alive, (*supervisor).close)
+	e.sandboxes = newPool(e.makeSandbox, (*sandbox).alive, (*sandbox).close)
+	e.buildDirs = newPool(e.makeBuildDir, isDir, removeAll)
 	if e.shell = e.find("bash"); e.shell == "" {
 		e.shell = e.find("sh")
 	}
@@ -126,19 +126,19 @@ func (e *Executor) find(program string) string {
 }
 
 // BuildDir returns the directory of a build, which holds its workspace, home and tmp while it is open.
-func (e *Executor) BuildDir(record string) string {
-	if e.sandbox != nil {
-		return filepath.Join(e.dir, record, buildDir)
+func (e *Executor) BuildDir(record string) string { return filepath.Join(e.dir, record) }
+
+// insideDir returns what the steps of a build call its directory.
+func (e *Executor) insideDir(record string) string {
+	if e.bubblewrap != nil {
+		return e.BuildDir(insidePath)
 	}
-	return filepath.Join(e.dir, record)
+	return e.BuildDir(record)
 }
 
 // Workspace implements [executor.Executor].
 func (e *Executor) Workspace(record string) string {
-	if e.sandbox != nil {
-		record = inside
-	}
-	return cmp.Or(e.fixed, filepath.Join(e.BuildDir(record), "workspace"))
+	return cmp.Or(e.fixed, filepath.Join(e.insideDir(record), "workspace"))
 }
 
 // Open implements [executor.Executor].
@@ -150,20 +150,19 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
 	s := &session{
-		executor: e, record: build.Record, dir: e.BuildDir(build.Record), caches: build.Caches, open: build.Credentials, limits: limitsOf(build.Resource.Class),
+		executor: e, record: build.Record, dir: e.BuildDir(build.Record), insidePath: e.insideDir(build.Record),
+		caches: build.Caches, credentials: build.Credentials, limits: limitsOf(build.Resource.Class),
 	}
 	s.Directory = executor.Directory(cmp.Or(e.fixed, s.path("workspace")))
-	s.inside = s.dir
-	if e.sandbox != nil {
-		s.inside = e.BuildDir(inside)
-	}
-	env, err := Environment(s.inside, e.Workspace(build.Record), build)
+	env, err := Environment(s.insidePath, e.Workspace(build.Record), build)
 	if err != nil {
 		return nil, err
 	}
 	s.env = lastOfEach(append([]string{"PATH=" + e.path, "SHELL=" + e.shell}, env...)) // which bash would look for in the list of users
 	if e.users != nil {
-		s.owner = e.users.take()
+		if s.owner, err = e.users.take(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.enter(); err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
@@ -171,28 +170,20 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	return s, nil
 }
 
-// enter makes the directories of a build and starts what it runs in.
+// enter makes the directory of a build and starts what it runs in.
 func (s *session) enter() (err error) {
-	e := s.executor
-	if e.sandbox != nil {
-		if s.box, err = e.takeBox(filepath.Join(e.dir, s.record)); err != nil {
-			return fmt.Errorf("start the build's sandbox: %w", err)
-		}
-		s.tree = s.box.tree
+	if s.executor.bubblewrap != nil {
+		err = s.enterSandbox()
+	} else {
+		err = s.enterHost()
 	}
-	if err := e.takeNest(s.dir); err != nil {
-		return fmt.Errorf("make the build's directory: %w", err)
+	if err == nil {
+		err = s.supervisor.group.limit(s.limits)
 	}
-	s.made, s.fresh = true, true
-	if e.sandbox == nil {
-		if s.tree, err = e.takeTree(); err != nil {
-			return fmt.Errorf("start the build's supervisor: %w", err)
-		}
-	}
-	if err := s.tree.group.limit(s.limits); err != nil {
+	if err != nil {
 		return err
 	}
-	for _, name := range append(e.nest(), scriptFile, ".") {
+	for _, name := range append(s.executor.subdirectories(), scriptFile, ".") {
 		if err := s.owner.give(s.path(name)); err != nil {
 			return fmt.Errorf("give the build's directory to its user: %w", err)
 		}
@@ -200,9 +191,59 @@ func (s *session) enter() (err error) {
 	return nil
 }
 
+func (s *session) enterSandbox() error {
+	ready, err := s.executor.sandboxes.take()
+	if err != nil {
+		return fmt.Errorf("start the build's sandbox: %w", err)
+	}
+	if err := nameBuildDir(ready.dir, s.dir); err != nil {
+		return errors.Join(fmt.Errorf("make the build's directory: %w", err), ready.close())
+	}
+	s.made, s.fresh, s.supervisor = true, true, ready.supervisor
+	return nil
+}
+
+func (s *session) enterHost() error {
+	dir, err := s.executor.buildDirs.take()
+	if err != nil {
+		return fmt.Errorf("make the build's directory: %w", err)
+	}
+	if err := nameBuildDir(dir, s.dir); err != nil {
+		return errors.Join(fmt.Errorf("make the build's directory: %w", err), removeAll(dir))
+	}
+	s.made, s.fresh = true, true
+	if s.supervisor, err = s.executor.supervisors.take(); err != nil {
+		return fmt.Errorf("start the build's supervisor: %w", err)
+	}
+	return nil
+}
+
+// makeSupervisor starts a supervisor in a control group of its own.
+func (e *Executor) makeSupervisor() (*supervisor, error) {
+	v, err := startSupervisor(e.dir, e.patience)
+	if err != nil {
+		return nil, err
+	}
+	return v, e.confine(v)
+}
+
+// confine puts a supervisor that has done nothing yet into a group of its own, or ends it.
+func (e *Executor) confine(v *supervisor) (err error) {
+	if e.groups == nil {
+		return nil
+	}
+	if v.group, err = e.groups.add(v.pids(), e.patience); err == nil {
+		err = v.group.limit(limitsOf("")) // which most builds have, so that they need not set them
+	}
+	if err != nil {
+		return errors.Join(err, v.close())
+	}
+	return nil
+}
+
 // Recover implements [executor.Executor].
 func (e *Executor) Recover(ctx context.Context) error {
-	if err := e.closeSpare(); err != nil { // which could not be told from what is left of an earlier life
+	if err := e.closePools(); err != nil { // which could not be told from what is left of an earlier life
 		return err
 	}
 	entries, err := os.ReadDir(e.dir)
@@ -229,13 +270,37 @@ func (e *Executor) Recover(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("remove what build %s left behind: %w", entry.Name(), err))
 		}
 	}
-	for range firstSpare {
-		e.warming.Go(e.warmNest)
-		if e.sandbox != nil {
-			e.warming.Go(e.warmBox)
-		}
+	for range firstReady {
+		e.refill()
 	}
 	return errors.Join(failed...)
+}
+
+// firstReady is how much is made before there is a build. Builds that follow one another without pause are quicker than
+// sandboxes, for a while.
+const firstReady = 4
+
+// refill makes, in the background, what one more build needs.
+func (e *Executor) refill() {
+	if e.bubblewrap != nil {
+		e.sandboxes.refill()
+	} else {
+		e.buildDirs.refill()
+		e.supervisors.refill()
+	}
+}
+
+// Close ends what no build has taken. No build may be opened any more.
+func (e *Executor) Close() error {
+	err := e.closePools()
+	if e.groups != nil {
+		e.groups.leave()
+	}
+	return err
+}
+
+func (e *Executor) closePools() error {
+	return errors.Join(e.sandboxes.close(), e.supervisors.close(), e.buildDirs.close())
 }
 
 // Limits of the kernel, in bytes.

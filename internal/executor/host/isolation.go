@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"atelier/internal/executor"
-	"atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
 )
@@ -55,11 +54,11 @@ func (e *Executor) isolate(want Isolation) error {
 	}
 	gap := func(format string, args ...any) { e.gaps = append(e.gaps, fmt.Sprintf(format, args...)) }
 	root := os.Geteuid() == 0
-	box, boxErr := e.newSandbox(want.Private, root)
+	box, boxErr := e.newBubblewrap(want.Private, root)
 	if boxErr == nil {
-		e.sandbox = box
+		e.bubblewrap = box
 		if boxErr = e.trial(); boxErr != nil {
-			e.sandbox = nil
+			e.bubblewrap = nil
 		}
 	}
 	if boxErr != nil {
@@ -94,7 +93,7 @@ func (e *Executor) tryUsers(want Isolation) error {
 	if want.Users.First <= 0 {
 		return errors.New("no other users are given")
 	}
-	if e.sandbox == nil {
+	if e.bubblewrap == nil {
 		if err := os.Chmod(e.dir, 0o711); err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func (e *Executor) tryUsers(want Isolation) error {
 func (e *Executor) trial() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), trialTime)
 	defer cancel()
-	defer func() { err = errors.Join(err, e.closeSpare()) }()
+	defer func() { err = errors.Join(err, e.closePools()) }()
 	s, err := e.Open(ctx, executor.Build{Record: "trial-" + uuid.NewString()})
 	if err != nil {
 		return err
@@ -132,24 +131,52 @@ func (e *Executor) trial() (err error) {
 // Gaps says, in sentences for the operator, what steps are not kept from though it was asked for.
 func (e *Executor) Gaps() []string { return e.gaps }
 
-// sandbox is how bubblewrap is called. It gives a build namespaces of its own: processes, mounts, inter-process communication and the
-// machine's name. The file system can be read as far as its user may; what can be written to is the build's own directory, and
-// places for temporary files that are gone with it.
+// sandbox is a supervisor in namespaces of its own, with the directory of a build, for which it was made beforehand.
 type sandbox struct {
+	supervisor *supervisor
+	dir        string
+	args       []string // of all sandboxes when this one was made: what they hide may change
+	made       *bubblewrap
+}
+
+// alive reports whether a build can use the sandbox: whether nobody has killed it, and it hides all that is to be hidden.
+func (s *sandbox) alive() bool { return s.supervisor.alive() && slices.Equal(s.args, s.made.args()) }
+
+func (s *sandbox) close() error { return errors.Join(s.supervisor.close(), removeAll(s.dir)) }
+
+// makeSandbox makes a sandbox.
+func (e *Executor) makeSandbox() (*sandbox, error) {
+	dir, err := e.makeBuildDir()
+	if err != nil {
+		return nil, err
+	}
+	s := &sandbox{dir: dir, made: e.bubblewrap, args: e.bubblewrap.args()}
+	if s.supervisor, err = e.bubblewrap.start(s.args, e.dir, dir, e.patience); err == nil {
+		err = e.confine(s.supervisor)
+	}
+	if err != nil {
+		return nil, errors.Join(err, removeAll(dir))
+	}
+	return s, nil
+}
+
+// bubblewrap is how the program of that name is called. It gives a build namespaces of its own: processes, mounts, inter-process
+// communication and the machine's name. The file system can be read as far as its user may; what can be written to is the build's own
+// directory, and places for temporary files that are gone with it.
+type bubblewrap struct {
 	program string
 	args    func() []string // before those for one build; private files come and go
 }
 
-// inside is how the directory of a sandbox is called in it, below the executor's directory. It is the same for all, since a sandbox is
-// made before it is known for which build. In it is the directory of the build: the one around it is the server's, so that no build
-// leaves anything on it for the next.
-const (
-	inside   = "sandbox"
-	buildDir = "build"
-)
+// insidePath is how the directory of a build is called in its sandbox, below the executor's directory. It is the same for all, since a
+// sandbox is made before it is known for which build.
+const insidePath = "sandbox"
 
-// newSandbox returns the sandbox of this machine, if bubblewrap can make one. What is private must not be seen in it.
-func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
+// scratch are the directories of a sandbox, besides the build's own, in which its steps may make files.
+var scratch = [...]string{"/tmp", "/var/tmp", "/dev/shm"}
+
+// newBubblewrap finds out whether bubblewrap can make sandboxes here. What is private must not be seen in them.
+func (e *Executor) newBubblewrap(private []string, root bool) (*bubblewrap, error) {
 	program := e.find("bwrap")
 	if program == "" {
 		return nil, errors.New("the program bwrap is not installed; install the package bubblewrap")
@@ -158,15 +185,15 @@ func (e *Executor) newSandbox(private []string, root bool) (*sandbox, error) {
 	hiding := func() []string {
 		return append(append(slices.Clone(common), e.masks(private)...), "--remount-ro", "/run")
 	}
-	s := &sandbox{program: program, args: hiding}
+	b := &bubblewrap{program: program, args: hiding}
 	ctx, cancel := context.WithTimeout(context.Background(), trialTime)
 	defer cancel()
-	try := exec.CommandContext(ctx, program, append(s.args(), "--", e.shell, "-c", ":")...)
+	try := exec.CommandContext(ctx, program, append(b.args(), "--", e.shell, "-c", ":")...)
 	if out, err := try.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("bubblewrap cannot make namespaces here (%w: %s); allow user namespaces, or run the server as root with CAP_SYS_ADMIN",
 			err, strings.TrimSpace(string(out)))
 	}
-	return s, nil
+	return b, nil
 }
 
 // sandboxArgs returns what all sandboxes have in common. They do not die with their parent, since the kernel takes the thread that started
@@ -178,11 +205,8 @@ func sandboxArgs(root bool) []string {
 		args = append(args, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_KILL")
 	}
 	args = append(args, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
-	for _, dir := range supervisor.Scratch {
+	for _, dir := range scratch {
 		args = append(args, "--perms", "1777", "--tmpfs", dir)
-	}
-	if filesystems, err := os.ReadFile("/proc/filesystems"); err == nil && strings.Contains(string(filesystems), "\tmqueue\n") {
-		args = append(args, "--mqueue", supervisor.Queues) // so that it can be seen what steps leave there
 	}
 	// Sockets below /run lead to services that do what they are asked for outside. Names are resolved with files there.
 	return append(args, "--tmpfs", "/run", "--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve")
@@ -231,10 +255,10 @@ func within(path, dir string) bool {
 
 // command returns the arguments that start a supervisor, whose program is an open file, for the build in a directory. Its name is found
 // on a path of its own, because that is how bubblewrap lets a program have another name than its file.
-func (s *sandbox) command(shared []string, executorDir, dir, name, program string) (args, env []string) {
+func (b *bubblewrap) command(shared []string, executorDir, dir, name, program string) (args, env []string) {
 	bin := filepath.Join(executorDir, "bin")
-	args = append([]string{s.program}, shared...)
-	args = append(args, "--bind", dir, filepath.Join(executorDir, inside), "--symlink", program, filepath.Join(bin, name),
+	args = append([]string{b.program}, shared...)
+	args = append(args, "--bind", dir, filepath.Join(executorDir, insidePath), "--symlink", program, filepath.Join(bin, name),
 		"--remount-ro", executorDir, "--", name, executorDir)
 	return args, []string{"PATH=" + bin}
 }

@@ -44,7 +44,7 @@ func newIsolated(t testing.TB, repositories string, private ...string) *Executor
 	needs.Program(t, "bwrap")
 	dir := t.TempDir()
 	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers()})
-	if e.sandbox == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
+	if e.bubblewrap == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
 		t.Fatal(e.Gaps())
 	}
 	if err := e.Recover(t.Context()); err != nil {
@@ -452,63 +452,126 @@ func TestIsolationPlanted(t *testing.T) {
 	}
 }
 
-// TestSandboxIsUsedAgain checks that a build gets the sandbox of an earlier one when that has left no trace in it, and only then.
-func TestSandboxIsUsedAgain(t *testing.T) {
+// TestNothingIsHandedOn checks that a build finds nothing of an earlier one, whatever that has left, and runs on nothing that it had: no
+// supervisor, sandbox, pipe or directory.
+func TestNothingIsHandedOn(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can be somebody else, and only then sandboxes are used again")
+	for name, e := range map[string]*Executor{"plain": newExecutor(t, t.TempDir()), "sandbox": newIsolated(t, t.TempDir())} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			had := map[*supervisor]bool{}
+			run := func(command string) (out string) {
+				opened, err := e.Open(t.Context(), executor.Build{Record: uuid.NewString()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := opened.(*session)
+				if had[s.supervisor] {
+					t.Errorf("%s: an earlier build had the supervisor", command)
+				}
+				had[s.supervisor] = true
+				out = must(t, s, command)
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if !s.supervisor.closed {
+					t.Errorf("%s: the supervisor is still there", command)
+				}
+				return out
+			}
+			// What has no name is looked for by all builds: none may find what another has left.
+			const look = "ls -A $WORKSPACE $HOME $TMPDIR | grep -v :; cat /proc/[0-9]*/comm 2>/dev/null | grep left-behin[d] || true; ls -A $WORKSPACE/.."
+			const lookInside = look + "; ls -A /tmp /var/tmp /dev/shm; cat /proc/sysvipc/*"
+			traces := map[string][]string{look: {
+				"true", "echo x | tee trace $HOME/trace $TMPDIR/trace $WORKSPACE/../trace", "mkdir -p trace/in; chmod 0 trace; chmod 0 $WORKSPACE/..",
+				"cp $(command -v sleep) left-behind; setsid ./left-behind 1000 < /dev/null > /dev/null 2>&1 &",
+			}}
+			if name == "sandbox" {
+				traces[lookInside] = append(traces[look],
+					"echo x > /tmp/.trace", "mkdir -p /var/tmp/d/trace; chmod 0 /var/tmp/d", "echo x > /dev/shm/trace", "ipcmk -M 100", "ipcmk -S 1", "ipcmk -Q",
+				)
+				delete(traces, look)
+			}
+			for look, commands := range traces {
+				want := run(look)
+				for _, command := range commands {
+					run(command)
+					if found := run(look); found != want {
+						t.Errorf("after %q the next build finds %q, want %q", command, found, want)
+					}
+				}
+			}
+		})
 	}
-	e := newIsolated(t, t.TempDir())
-	run := func(command string) (used *box, out string) {
-		opened, err := e.Open(t.Context(), executor.Build{Record: uuid.NewString()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := opened.(*session)
-		used, out = s.box, must(t, s, command)
-		if err := s.Close(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		e.warming.Wait() // for the one that is made in place of one that is ended
-		return used, out
+}
+
+// TestOutputIsOfOneCommand checks that what a command does to the pipe that it prints to, or passes on, concerns no later one.
+func TestOutputIsOfOneCommand(t *testing.T) {
+	t.Parallel()
+	needs.Program(t, "python3")
+	for name, e := range map[string]*Executor{"plain": newExecutor(t, t.TempDir()), "sandbox": newIsolated(t, t.TempDir())} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openBuild(t, e)
+			const flags = `import fcntl; print(fcntl.fcntl(0, fcntl.F_GETFL), fcntl.fcntl(1, fcntl.F_GETFL), fcntl.fcntl(2, fcntl.F_GETOWN))`
+			want := must(t, s, "python3 -c '"+flags+"'; readlink /proc/self/fd/1 > pipe")
+			must(t, s, "python3 -c 'import fcntl, os\nfor f in range(3): fcntl.fcntl(f, fcntl.F_SETFL, fcntl.fcntl(f, fcntl.F_GETFL) | os.O_NONBLOCK | os.O_APPEND); fcntl.fcntl(f, fcntl.F_SETOWN, os.getpid())'")
+			if got := must(t, s, "python3 -c '"+flags+"'; [ $(cat pipe) != $(readlink /proc/self/fd/1) ]"); got != want {
+				t.Errorf("the next command has files with the flags %s, want %s", got, want)
+			}
+			if got := must(t, s, "echo by name > /dev/stdout; echo error > /proc/self/fd/2"); got != "by name\nerror\n" {
+				t.Errorf("a command printed %q", got)
+			}
+			if got := must(t, s, "seq 1 200000 | tail -c 500000"); len(got) != 500000 {
+				t.Errorf("%d bytes arrived", len(got))
+			}
+		})
 	}
-	// What has no name is looked for by all builds: none may find what another has left.
-	const look = "ls -A $WORKSPACE $HOME $TMPDIR /dev/mqueue /tmp /var/tmp /dev/shm; cat /proc/sysvipc/*; cat /proc/[0-9]*/comm | grep sleep || true; ls -A $WORKSPACE/.."
-	_, want := run(look)
-	for name, test := range map[string]struct {
-		command string
-		again   bool
-	}{
-		"nothing":                 {"true", true},
-		"files of the build":      {"echo x | tee trace $HOME/trace $TMPDIR/trace $WORKSPACE/../trace", true},
-		"a closed directory":      {"mkdir -p trace/in; chmod 0 trace; chmod 0 $WORKSPACE/..", true},
-		"a process":               {"setsid sleep 1000 < /dev/null > /dev/null 2>&1 &", true},
-		"a file that is gone":     {"echo x > /tmp/trace; rm /tmp/trace", true},
-		"a file in /tmp":          {"echo x > /tmp/trace", false},
-		"a hidden file in /tmp":   {"echo x > /tmp/.trace", false},
-		"a directory in /var/tmp": {"mkdir -p /var/tmp/d/trace; chmod 0 /var/tmp/d", false},
-		"shared memory of POSIX":  {"echo x > /dev/shm/trace", false},
-		"shared memory":           {"ipcmk -M 100", false},
-		"semaphores":              {"ipcmk -S 1", false},
-		"a queue":                 {"ipcmk -Q", false},
-		"a queue of POSIX":        {"touch /dev/mqueue/trace", false},
-	} {
-		before := len(e.boxes)
-		var kept []*box
-		for range before { // the next build gets the one that this one had
-			kept = append(kept, <-e.boxes)
-		}
-		used, _ := run(test.command)
-		next, found := run(look)
-		if again := used == next; again != test.again {
-			t.Errorf("%s: the sandbox was used again: %v, want %v", name, again, test.again)
-		}
-		if found != want {
-			t.Errorf("%s: the next build finds %q, want %q", name, found, want)
-		}
-		for _, b := range kept {
-			e.keepBox(b)
-		}
+}
+
+// TestOutputOfAStranger has somebody else hold the pipe of a command: the command ends all the same, and the stranger writes to nobody.
+func TestOutputOfAStranger(t *testing.T) {
+	t.Parallel()
+	o, err := newOutput(owner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Dup(int(o.writer.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := os.NewFile(uintptr(fd), "stranger")
+	defer stranger.Close()
+	if _, err := stranger.WriteString("before the end\n"); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	o.finish()
+	if err := errors.Join(o.started(), o.copyTo(&out, func() {}), o.close()); err != nil || out.String() != "before the end\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if _, err := stranger.WriteString("after it\n"); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("somebody reads what a stranger writes: %v", err)
+	}
+}
+
+// TestUsersAreOfOneBuild checks that no two open builds have a user, and that one is waited for.
+func TestUsersAreOfOneBuild(t *testing.T) {
+	t.Parallel()
+	p := newUserPool(Users{First: 5, Last: 6})
+	first, err1 := p.take(t.Context())
+	second, err2 := p.take(t.Context())
+	if err := errors.Join(err1, err2); err != nil || first == second {
+		t.Errorf("%v, %v, %v", first, second, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if third, err := p.take(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, %v", third, err)
+	}
+	p.leave(first)
+	if third, err := p.take(t.Context()); err != nil || third != first {
+		t.Errorf("%v, %v", third, err)
 	}
 }
 
@@ -542,7 +605,7 @@ func TestParseUsers(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Users{
 		"60600-60855": {First: 60600, Last: 60855}, "1000": {First: 1000, Last: 1000}, "nobody": {First: 65534, Last: 65534, Group: 65534},
-		"0": {}, "root": {}, "0-5": {}, "9-5": {}, "5-4294967295": {}, "": {}, "-": {}, "no such user": {},
+		"0": {}, "root": {}, "0-5": {}, "9-5": {}, "5-4294967295": {}, "1-4096": {First: 1, Last: 4096}, "1-4097": {}, "": {}, "-": {}, "no such user": {},
 	} {
 		got, err := ParseUsers(text)
 		if got != want || (err == nil) != (want != Users{}) {

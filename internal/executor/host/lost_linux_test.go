@@ -274,7 +274,7 @@ func TestEndFails(t *testing.T) {
 		if err := left.Start(); err != nil {
 			t.Fatal(err)
 		}
-		s.loose = append(s.loose, left.Process.Pid)
+		s.unsweptSessions = append(s.unsweptSessions, left.Process.Pid)
 		if err := try(over); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
@@ -319,32 +319,23 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-// A supervisor serves one build after another, but none whose supervisor went away or was killed in between.
-func TestSupervisorsAreUsedAgain(t *testing.T) {
+// A supervisor that was killed while it waited for a build serves none.
+func TestKilledWhileItWaits(t *testing.T) {
 	t.Parallel()
 	e := newExecutor(t, t.TempDir())
-	supervisorOf := func() (pid string) {
-		s := openBuild(t, e)
-		pid = must(t, s, "sleep 1000 & echo $PPID") // what it leaves behind is gone before the next build
-		if err := s.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		return strings.TrimSpace(pid)
-	}
-	first := supervisorOf()
-	if again := supervisorOf(); again != first {
-		t.Errorf("the second build has another supervisor: %s, not %s", again, first)
-	}
-	spare := <-e.spare
-	if err := spare.process.Process.Kill(); err != nil {
+	e.supervisors.refill()
+	e.supervisors.making.Wait()
+	killed := <-e.supervisors.ready
+	if err := killed.process.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, spare.control); err != nil { // until it is gone
+	if _, err := io.Copy(io.Discard, killed.control); err != nil { // until it is gone
 		t.Fatal(err)
 	}
-	e.spare <- spare
-	if third := supervisorOf(); third == first {
-		t.Errorf("the third build has the supervisor %s, which was killed", third)
+	e.supervisors.ready <- killed
+	s := openBuild(t, e)
+	if must(t, s, "true"); s.supervisor == killed {
+		t.Error("a build has a supervisor that was killed")
 	}
 }
 
@@ -353,7 +344,7 @@ func TestSupervisorLeftBehind(t *testing.T) {
 	t.Parallel()
 	e := newExecutor(t, "/")
 	e.patience = 50 * time.Millisecond
-	left, err := startTree(e.dir, e.patience)
+	left, err := startSupervisor(e.dir, e.patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +360,6 @@ func TestSupervisorLeftBehind(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 	left.control.Close()
-	left.output.pipe.Close()
 }
 
 // What kills the processes that a step leaves behind spares the next step, also when they have ended by themselves meanwhile.

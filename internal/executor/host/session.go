@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"atelier/internal/executor"
-	"atelier/internal/executor/host/supervisor"
+	protocol "atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
 	"atelier/internal/source"
@@ -25,17 +25,19 @@ type session struct {
 	executor *Executor
 	record   string
 	dir      string
-	inside   string // what the steps call dir
-	made     bool   // whether dir is this build's
-	fresh    bool   // no command has run in it yet
-	env      []string
-	caches   []executor.Cache
-	open     map[string]source.Credential // of checkouts, by service endpoint
-	limits   limits
-	tree     *tree // runs the steps; nil before it was started and after it was closed
-	box      *box  // that tree is in; nil without a sandbox
-	outer    *tree // runs git; the same without a sandbox, and nil before it is needed
-	loose    []int // sessions of supervisors that did not end as they should, whose processes may be there
+
+	insidePath  string // what the steps call dir
+	made        bool   // whether dir is this build's
+	fresh       bool   // no command has run in it yet
+	over        bool   // no step can be run any more
+	env         []string
+	caches      []executor.Cache
+	credentials map[string]source.Credential // of checkouts, by service endpoint
+	limits      limits
+
+	supervisor      *supervisor // runs the steps; nil before it was started
+	gitSupervisor   *supervisor // runs git; the same without a sandbox, and nil before it is needed
+	unsweptSessions []int       // of supervisors that did not end as they should, whose processes may be there
 }
 
 // Run implements [executor.Session].
@@ -48,7 +50,7 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	if !isDir(string(s.Directory)) {
 		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
 	}
-	if s.tree == nil {
+	if s.over || s.supervisor == nil {
 		return executor.Result{}, errors.New("the build is closed")
 	}
 	switch {
@@ -75,7 +77,7 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 			return executor.Result{}, fmt.Errorf("write a private file of the step: %w", err)
 		}
 		defer os.Remove(s.path(name))
-		env = lastOfEach(append(slices.Clone(env), private.Variable+"="+filepath.Join(s.inside, name)))
+		env = lastOfEach(append(slices.Clone(env), private.Variable+"="+filepath.Join(s.insidePath, name)))
 	}
 	for _, c := range executor.CachesOf(step, s.caches) {
 		dir, back, err := s.bring(c)
@@ -85,12 +87,12 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 		defer func() { err = errors.Join(err, back()) }()
 		env = c.Environ(env, dir)
 	}
-	before := s.tree.group.outOfMemory()
-	result, err = s.run(ctx, s.tree, supervisor.Command{
-		Path: shell, Args: []string{filepath.Base(shell), "-e", filepath.Join(s.inside, scriptFile)}, Dir: e.Workspace(s.record), Env: env,
+	before := s.supervisor.group.outOfMemory()
+	result, err = s.run(ctx, s.supervisor, protocol.Command{
+		Path: shell, Args: []string{filepath.Base(shell), "-e", filepath.Join(s.insidePath, scriptFile)}, Dir: e.Workspace(s.record), Env: env,
 		User: s.owner.user, Group: s.owner.group,
 	}, out)
-	if err == nil && !result.Succeeded() && s.tree.group.outOfMemory() > before {
+	if err == nil && !result.Succeeded() && s.supervisor.group.outOfMemory() > before {
 		result.Reason = fmt.Sprintf("the kernel ended a process of the step, since it needed more memory than the %d GiB of the build's class", s.limits.memory>>30)
 	}
 	return result, err
@@ -102,7 +104,8 @@ const scriptFile = "script"
 // writeScript writes the file of a script. Until a command has run, the one that was made with the directory can be used, unless another
 // build may have the same user and come to it.
 func (s *session) writeScript(content string) error {
-	fresh := s.fresh && (s.box != nil || s.owner.user == 0)
+	e := s.executor
+	fresh := s.fresh && (e.bubblewrap != nil || s.owner.user == 0)
 	if s.fresh = false; !fresh {
 		return s.writeOwn(scriptFile, content)
 	}
@@ -127,50 +130,55 @@ func (s *session) writeOwn(name, content string) error {
 	return errors.Join(err, f.Close(), s.owner.give(s.path(name)))
 }
 
-// run runs a command in a tree until all that came of it is gone, and writes what they print to out. That out cannot be written to ends
+// run runs a command until all that came of it is gone, and writes what they print to out. That out cannot be written to ends
 // the command.
-func (s *session) run(ctx context.Context, t *tree, command supervisor.Command, out io.Writer) (executor.Result, error) {
+func (s *session) run(ctx context.Context, v *supervisor, command protocol.Command, out io.Writer) (executor.Result, error) {
 	if ctx.Err() != nil {
 		return executor.Result{}, context.Cause(ctx)
 	}
-	if err := t.start(command); err != nil {
-		return executor.Result{}, s.lost(t, err)
+	output, err := newOutput(owner{command.User, command.Group})
+	if err != nil {
+		return executor.Result{}, fmt.Errorf("make the pipe of a command: %w", err)
+	}
+	defer output.close()
+	if err := errors.Join(v.start(command, output.writer), output.started()); err != nil {
+		return executor.Result{}, s.lost(v, err)
 	}
 	var (
-		owned  sync.WaitGroup
-		gone   = make(chan struct{})
-		status syscall.WaitStatus
-		err    error
+		owned   sync.WaitGroup
+		gone    = make(chan struct{})
+		status  syscall.WaitStatus
+		waitErr error
 	)
 	owned.Go(func() {
-		defer t.output.finish()
+		defer output.finish()
 		defer close(gone)
-		if status, err = t.wait(); errors.Is(err, errGone) {
-			err = s.lost(t, err)
+		if status, waitErr = v.wait(); errors.Is(waitErr, errGone) {
+			waitErr = s.lost(v, waitErr)
 		}
 	})
-	owned.Go(func() { s.stopWith(ctx, t, gone) })
-	writeErr := t.output.copyTo(out, t.kill)
+	owned.Go(func() { s.stopWith(ctx, v, gone) })
+	writeErr := output.copyTo(out, v.kill)
 	owned.Wait()
 	switch {
-	case ctx.Err() != nil && !errors.Is(err, executor.ErrLost):
+	case ctx.Err() != nil && !errors.Is(waitErr, executor.ErrLost):
 		return executor.Result{}, context.Cause(ctx)
 	case writeErr != nil:
 		return executor.Result{}, fmt.Errorf("pass on the output: %w", writeErr)
-	case err != nil:
-		return executor.Result{}, err
+	case waitErr != nil:
+		return executor.Result{}, waitErr
 	}
 	return result(status), nil
 }
 
 // stopWith ends the command that runs when ctx ends. It returns when the command is gone.
-func (s *session) stopWith(ctx context.Context, t *tree, gone <-chan struct{}) {
+func (s *session) stopWith(ctx context.Context, v *supervisor, gone <-chan struct{}) {
 	select {
 	case <-gone:
 		return
 	case <-ctx.Done():
 	}
-	t.terminate()
+	v.terminate()
 	grace := time.NewTimer(s.executor.grace)
 	defer grace.Stop()
 	select {
@@ -179,20 +187,20 @@ func (s *session) stopWith(ctx context.Context, t *tree, gone <-chan struct{}) {
 	case <-grace.C:
 	case <-s.executor.hurry:
 	}
-	t.kill()
-	giveUp := time.AfterFunc(s.executor.patience, t.abandon)
+	v.kill()
+	giveUp := time.AfterFunc(s.executor.patience, v.abandon)
 	defer giveUp.Stop()
 	<-gone
 }
 
 // lost ends what a supervisor that went away left behind.
-func (s *session) lost(t *tree, cause error) error {
+func (s *session) lost(v *supervisor, cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), executor.Grace)
 	defer cancel()
 	err := fmt.Errorf("%w: %w", executor.ErrLost, cause)
-	t.gone = true
-	t.abandon()
-	if swept := sweep(ctx, s.record, t.session); swept != nil {
+	v.gone = true
+	v.abandon()
+	if swept := sweep(ctx, s.record, v.session); swept != nil {
 		err = errors.Join(err, swept)
 	}
 	return err
@@ -214,63 +222,46 @@ func refusal(errno syscall.Errno) error {
 	return fmt.Errorf("start the command: %w", errno)
 }
 
-// End implements [executor.Session]. A supervisor that is well has ended all that came of its commands. One in a sandbox stays there.
+// End implements [executor.Session]. A supervisor that is well has ended all that came of its commands; it is ended by Close, which
+// nobody waits for.
 func (s *session) End(ctx context.Context) error {
-	if s.outer != nil && s.outer != s.tree && s.executor.leaveTree(s.outer) != nil {
-		s.loose = append(s.loose, s.outer.session)
+	return s.leave(ctx, func(v *supervisor) bool { return !v.alive() })
+}
+
+// leave ends those supervisors that are meant, and what those left behind that did not end as they should.
+func (s *session) leave(ctx context.Context, meant func(*supervisor) bool) error {
+	s.over = true
+	for _, v := range []*supervisor{s.gitSupervisor, s.supervisor} {
+		if v != nil && !v.closed && meant(v) && v.close() != nil {
+			s.unsweptSessions = append(s.unsweptSessions, v.session)
+		}
 	}
-	if s.tree != nil && s.leaveTree() != nil {
-		s.loose = append(s.loose, s.tree.session)
-	}
-	s.tree, s.outer = nil, nil
-	for ; len(s.loose) > 0; s.loose = s.loose[1:] {
-		if err := sweep(ctx, s.record, s.loose[0]); err != nil {
+	for ; len(s.unsweptSessions) > 0; s.unsweptSessions = s.unsweptSessions[1:] {
+		if err := sweep(ctx, s.record, s.unsweptSessions[0]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *session) leaveTree() error {
-	switch {
-	case s.box == nil:
-		return s.executor.leaveTree(s.tree)
-	case s.tree.alive():
-		return nil
-	default:
-		return s.tree.close()
-	}
-}
-
 // Close implements [executor.Session].
 func (s *session) Close(ctx context.Context) error {
-	if err := s.End(ctx); err != nil {
+	if err := s.leave(ctx, func(*supervisor) bool { return true }); err != nil {
 		return err // and no files are removed that may still be written to, nor has another build their user
 	}
-	e := s.executor
 	var failed error
 	if s.made {
 		if err := removeAll(s.dir); err != nil {
 			failed = fmt.Errorf("remove the build's directory: %w", err)
 		}
 	}
-	if e.users != nil && s.owner.user != 0 {
-		e.users.leave(s.owner)
+	if s.owner.user != 0 {
+		s.executor.users.leave(s.owner)
 		s.owner = owner{}
 	}
-	if s.box != nil {
-		if err := e.leaveBox(s.box); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("remove the directory of the build's sandbox: %w", err))
-		}
-		s.box = nil
-	}
-	if len(e.nests) < cap(e.nests) {
-		e.warming.Go(e.warmNest)
+	s.executor.refill()
+	if s.gitSupervisor != s.supervisor && s.gitSupervisor != nil {
+		s.executor.supervisors.refill()
 	}
 	return failed
-}
-
-func isDir(path string) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.IsDir()
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"atelier/internal/executor/host/supervisor"
+	protocol "atelier/internal/executor/host/supervisor"
 	"atelier/internal/orphan"
 )
 
@@ -39,7 +39,7 @@ func awaitSupervisors(ctx context.Context, dir string, patience time.Duration) e
 // isSupervisor reports whether a process is a supervisor of the executor whose directory is given.
 func isSupervisor(pid int, dir string) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return err == nil && string(line) == supervisor.Name+"\x00"+dir+"\x00"
+	return err == nil && string(line) == protocol.Name+"\x00"+dir+"\x00"
 }
 
 // sessionOf returns the session of a process that has not ended, and 0 otherwise.

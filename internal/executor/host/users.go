@@ -1,11 +1,12 @@
 package host
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"os/user"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // Users are users of this machine, those with the ids from First to Last. They need no entry in its list of users.
@@ -13,6 +14,12 @@ type Users struct {
 	First, Last int
 	Group       int // of all; 0 for a group each, with the user's id
 }
+
+// Count returns how many they are.
+func (u Users) Count() int { return u.Last - u.First + 1 }
+
+// maxUsers is how many users may be given: more than there are builds at a time.
+const maxUsers = 4096
 
 // maxUser is the largest id that the kernel takes.
 const maxUser = 1<<32 - 2
@@ -22,7 +29,7 @@ func ParseUsers(text string) (Users, error) {
 	if first, last, isRange := strings.Cut(text, "-"); isRange {
 		from, err1 := strconv.Atoi(first)
 		to, err2 := strconv.Atoi(last)
-		if err1 == nil && err2 == nil && from >= 1 && from <= to && to <= maxUser {
+		if err1 == nil && err2 == nil && from >= 1 && from <= to && to <= maxUser && to-from < maxUsers {
 			return Users{First: from, Last: to}, nil
 		}
 	}
@@ -31,7 +38,7 @@ func ParseUsers(text string) (Users, error) {
 	}
 	found, err := user.Lookup(text)
 	if err != nil {
-		return Users{}, fmt.Errorf("must be the name of a user, an id, or a range of ids such as 60600-60855, without root, found %q", text)
+		return Users{}, fmt.Errorf("must be the name of a user, an id, or a range of at most %d ids such as 60600-60855, without root, found %q", maxUsers, text)
 	}
 	id, err1 := strconv.Atoi(found.Uid)
 	group, err2 := strconv.Atoi(found.Gid)
@@ -44,46 +51,29 @@ func ParseUsers(text string) (Users, error) {
 // owner is whom the steps of a build run as. The zero value is the server's own user.
 type owner struct{ user, group int }
 
-// userPool gives builds their users: each its own, unless more builds are open than there are users.
+// userPool gives builds their users. No two builds that are open have the same.
 type userPool struct {
-	users Users
-
-	mu     sync.Mutex
-	builds map[int]int // that each user has
-	next   int         // so that the user of the last build is the last to be taken again
+	group int      // of all; 0 for a group each
+	free  chan int // the one that was left last is taken last
 }
 
 func newUserPool(users Users) *userPool {
-	return &userPool{users: users, builds: map[int]int{}, next: users.First}
+	p := &userPool{group: users.Group, free: make(chan int, users.Count())}
+	for id := users.First; id <= users.Last; id++ {
+		p.free <- id
+	}
+	return p
 }
 
-// take returns one of the users that have the fewest builds.
-func (p *userPool) take() owner {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	best := p.next
-	for i, n := 0, p.users.Last-p.users.First+1; i < n && p.builds[best] > 0; i++ {
-		id := p.users.First + (p.next-p.users.First+i)%n
-		if p.builds[id] < p.builds[best] {
-			best = id
-		}
+// take returns a user that no build has. It waits for one.
+func (p *userPool) take(ctx context.Context) (owner, error) {
+	select {
+	case id := <-p.free:
+		return owner{id, cmp.Or(p.group, id)}, nil
+	case <-ctx.Done():
+		return owner{}, fmt.Errorf("wait for a user that no build has: %w", context.Cause(ctx))
 	}
-	p.builds[best]++
-	if p.next = best + 1; p.next > p.users.Last {
-		p.next = p.users.First
-	}
-	group := p.users.Group
-	if group == 0 {
-		group = best
-	}
-	return owner{best, group}
 }
 
-// leave gives a user back.
-func (p *userPool) leave(o owner) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.builds[o.user]--; p.builds[o.user] == 0 {
-		delete(p.builds, o.user)
-	}
-}
+// leave gives a user back. Nothing of it may live any more, neither a process nor a file that a build can come to.
+func (p *userPool) leave(o owner) { p.free <- o.user }

@@ -106,8 +106,9 @@ func TestDirectoriesAreNew(t *testing.T) {
 				t.Fatal(err)
 			}
 			var earlier []os.FileInfo
-			for range 2 * firstSpare {
-				e.warming.Wait()
+			for range 2 * firstReady {
+				e.sandboxes.making.Wait()
+				e.buildDirs.making.Wait()
 				s, err := e.Open(t.Context(), executor.Build{Record: uuid.NewString()})
 				if err != nil {
 					t.Fatal(err)

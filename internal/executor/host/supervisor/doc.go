@@ -1,5 +1,5 @@
 // Package supervisor is the small process that stands between the server and the steps of builds on the host,
-// one build at a time.
+// for one build.
 //
 // The server starts its own program again under the name [Name]; the init function of this package then takes over and the
 // program's main never runs. That process adopts every orphan of the steps that it starts, so nothing that a step leaves
@@ -7,11 +7,12 @@
 //
 // # Protocol
 //
-// The supervisor inherits two files. [Output] is the end of a pipe that the commands print to. [Control] is a socket: the
-// server sends frames, each an [Op], the length of what follows as four bytes, big end first, and that many bytes. For every
-// [Run] it gets back one [Reply] of five bytes, a kind and a number: first [Started], then [Ended], or instead of the two
-// [Refused]. A [Ping] and an [Inspect] are answered at once. Ended means that no process is left that came of the command. When the socket closes, for whatever reason, the
-// supervisor kills all that runs, at once, and exits.
+// The supervisor inherits one file, [Control]: a socket. The server sends frames, each an [Op], the length of what follows
+// as four bytes, big end first, and that many bytes. With every [Run] goes the file that the command prints to, as a
+// descriptor beside the frame's first byte: each command has one of its own, and the supervisor keeps none. The answer is
+// one [Reply] of five bytes, a kind and a number: first [Started], then [Ended], or instead of the two [Refused]. A [Ping]
+// is answered at once. Ended means that no process is left that came of the command. When the socket closes, for whatever
+// reason, the supervisor kills all that runs, at once, and exits.
 //
 // # Start
 //

@@ -6,22 +6,18 @@ import "strconv"
 // the executor that it belongs to.
 const Name = "atelier-supervisor"
 
-// The files that a supervisor inherits.
-const (
-	Control = 3
-	Output  = 4
-)
+// Control is the number of the file that a supervisor inherits: the socket to the server.
+const Control = 3
 
 // Op is what the server asks for.
 type Op byte
 
 // The operations of a server. Terminate and Kill of nothing do nothing: the command may have ended meanwhile.
 const (
-	Run       Op = 'r' // start a command; an encoded Command follows
+	Run       Op = 'r' // start a command; an encoded Command follows, and the frame carries the file that it prints to
 	Terminate Op = 't' // send SIGTERM to every process of the command, and then give them time
 	Kill      Op = 'k' // end every process of the command now
 	Ping      Op = 'p' // answer with Ready; only while no command runs
-	Inspect   Op = 'i' // answer with Untouched or Touched; only in a sandbox, and while no command runs
 )
 
 // Reply is what the supervisor says about a command.
@@ -29,21 +25,13 @@ type Reply byte
 
 // The replies of a supervisor, with the number that each carries.
 const (
-	Started   Reply = 's' // the process id, which is the id of the session and of the process group too
-	Ended     Reply = 'e' // the wait status of the command's own process
-	Ready     Reply = 'y' // nothing
-	Refused   Reply = 'x' // the errno of fork, chdir or exec
-	Untouched Reply = 'u' // nothing; the commands have left no trace in the sandbox
-	Touched   Reply = 'm' // nothing; there is something in the sandbox that was not there when the supervisor began
+	Started Reply = 's' // the process id, which is the id of the session and of the process group too
+	Ended   Reply = 'e' // the wait status of the command's own process
+	Ready   Reply = 'y' // nothing
+	Refused Reply = 'x' // the errno of fork, chdir or exec
 )
 
-// Scratch are the directories of a sandbox, besides the build's own, in which its commands may make files.
-var Scratch = [...]string{"/tmp", "/var/tmp", "/dev/shm"}
-
-// Queues is where a sandbox has the POSIX message queues of its commands, which outlive them too.
-const Queues = "/dev/mqueue"
-
-// Command is a program to run. It gets an empty standard input, and prints to the one pipe.
+// Command is a program to run. It gets an empty standard input, and prints to the file that comes with it.
 type Command struct {
 	Path string   // of the program, absolute
 	Args []string // argument zero first

@@ -18,7 +18,6 @@ func init() {
 
 // supervisor is the state of the process.
 type supervisor struct {
-	stdin   int      // the null device
 	started chan int // receives the process id of a command
 
 	// reaping guards the process ids of children: while it is held, none is given free, so that a signal cannot reach a
@@ -27,8 +26,6 @@ type supervisor struct {
 	stopping bool // the command was asked to end and has time to do so
 	running  bool
 	ended    chan struct{} // closed when the command and all that came of it are gone
-
-	before traces // in a sandbox, what was there before the first command
 
 	restricted bool // the thread that starts commands gives them no privileges and no keyrings
 }
@@ -40,21 +37,16 @@ func supervise() (exitCode int) {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setChildSubreaper, 1, 0); errno != 0 {
 		return 1
 	}
+	syscall.Umask(0o022) // not the server's, which may be that of a hardened unit
 	keepFiles()
-	var before traces
-	if os.Getpid() == 1 { // in a sandbox, where steps that are of the same user must not look into this process or change it
-		before = findTraces()
+	if os.Getpid() == 1 { // in a sandbox, where steps of the same user must not look into this process or change it
 		const setDumpable = 4
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0); errno != 0 {
 			return 1
 		}
 	}
-	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
-	if err != nil {
-		return 1
-	}
 	spareThreads()
-	s := &supervisor{stdin: null, started: make(chan int, 1), before: before}
+	s := &supervisor{started: make(chan int, 1)}
 	go s.listen()
 	for pid := range s.started {
 		s.await(pid)
@@ -99,8 +91,8 @@ func (s *supervisor) listen() {
 	defer close(s.started)
 	defer s.killCurrent()
 	for {
-		var head [HeaderSize]byte
-		if !readFull(head[:]) {
+		head, output, ok := readHeader()
+		if !ok {
 			return
 		}
 		op, n := Header(head)
@@ -111,18 +103,12 @@ func (s *supervisor) listen() {
 		switch Op(op) {
 		case Run:
 			c, ok := decode(body)
-			if !ok {
+			if !ok || output < 0 {
 				return
 			}
-			s.run(c)
+			s.run(c, output)
 		case Ping:
 			reply(Ready, 0)
-		case Inspect:
-			if s.before.same(findTraces()) {
-				reply(Untouched, 0)
-			} else {
-				reply(Touched, 0)
-			}
 		case Terminate:
 			s.terminate()
 		case Kill:
@@ -155,6 +141,29 @@ func decode(b []byte) (c Command, ok bool) {
 	}, true
 }
 
+// readHeader reads what a frame begins with, and the file that came with it, if one did; otherwise that is -1.
+func readHeader() (head [HeaderSize]byte, file int, ok bool) {
+	file = -1
+	rights := make([]byte, syscall.CmsgSpace(4))
+	for n := 0; n < len(head); {
+		m, oob, _, _, err := syscall.Recvmsg(Control, head[n:], rights, syscall.MSG_CMSG_CLOEXEC)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || m == 0 {
+			return head, file, false
+		}
+		messages, _ := syscall.ParseSocketControlMessage(rights[:oob])
+		for i := range messages {
+			if files, err := syscall.ParseUnixRights(&messages[i]); err == nil && len(files) == 1 {
+				file = files[0]
+			}
+		}
+		n += m
+	}
+	return head, file, true
+}
+
 func readFull(b []byte) bool {
 	for len(b) > 0 {
 		n, err := syscall.Read(Control, b)
@@ -183,9 +192,10 @@ func reply(kind Reply, n uint32) {
 	}
 }
 
-// run starts a command.
-func (s *supervisor) run(c Command) {
-	pid, err := s.start(c)
+// run starts a command that prints to a file, which nobody but the command has afterwards.
+func (s *supervisor) run(c Command, output int) {
+	pid, err := s.start(c, output)
+	_ = syscall.Close(output)
 	if err != nil {
 		errno, _ := errors.AsType[syscall.Errno](err)
 		reply(Refused, uint32(errno))
@@ -214,7 +224,13 @@ func (s *supervisor) await(pid int) {
 	reply(Ended, uint32(status))
 }
 
-func (s *supervisor) start(c Command) (pid int, err error) {
+// start starts a command. Each gets files of its own: what it does to an open file, such as to make it non-blocking, no other notices.
+func (s *supervisor) start(c Command, output int) (pid int, err error) {
+	stdin, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = syscall.Close(stdin) }()
 	s.reaping.Lock()
 	defer s.reaping.Unlock()
 	sys := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
@@ -225,7 +241,7 @@ func (s *supervisor) start(c Command) (pid int, err error) {
 		sys.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.Group)}
 	}
 	pid, err = syscall.ForkExec(c.Path, c.Args, &syscall.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []uintptr{uintptr(s.stdin), Output, Output}, Sys: sys,
+		Dir: c.Dir, Env: c.Env, Files: []uintptr{uintptr(stdin), uintptr(output), uintptr(output)}, Sys: sys,
 	})
 	if err == nil {
 		s.running, s.stopping, s.ended = true, false, make(chan struct{})
