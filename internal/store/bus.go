@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -83,23 +84,45 @@ func (b *Bus) send(ctx context.Context) {
 		b.pending = make(map[string]bool)
 		b.mu.Unlock()
 		for text := range pending {
-			if _, err := b.db.ExecContext(ctx, `SELECT pg_notify($1, $2)`, busChannel, text); err != nil {
+			if err := b.notify(ctx, text); err != nil {
 				b.log.Debug("tell other servers", "error", err)
 			}
 		}
 	}
 }
 
+func (b *Bus) notify(ctx context.Context, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	_, err := b.db.ExecContext(ctx, `SELECT pg_notify($1, $2)`, busChannel, text)
+	return err
+}
+
+// connect returns a connection over which news come.
+func (b *Bus) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, b.url)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, "LISTEN "+busChannel); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return conn, nil
+}
+
 // listen hears over one connection, until that fails.
 func (b *Bus) listen(ctx context.Context, hear func(build.News)) error {
-	conn, err := pgx.Connect(ctx, b.url)
+	conn, err := b.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, "LISTEN "+busChannel); err != nil {
-		return err
-	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
 	hear(build.News{Of: build.NewsOfQueue}) // something may have been said before
 	for {
 		n, err := conn.WaitForNotification(ctx)

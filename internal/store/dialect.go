@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -13,8 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	sqlitedriver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -26,6 +28,8 @@ import (
 type dialect interface {
 	// open returns connections to read with and to write with; they may be the same.
 	open() (reader, writer *sql.DB, err error)
+	// openForLeases returns connections to renew leases with, where reader and writer are the same.
+	openForLeases() (*sql.DB, error)
 	// prepares reports whether statements are worth preparing. Where they are, the writing pool must have a connection to
 	// spare for it while a transaction runs.
 	prepares() bool
@@ -44,6 +48,9 @@ type dialect interface {
 	isDuplicate(err error) bool
 	// isConflict reports whether err says that a transaction lost a race, so that it may be tried again.
 	isConflict(err error) bool
+	// isBroken reports whether err says that a connection broke that had worked before, so that another one may work. The error
+	// may have been explained.
+	isBroken(err error) bool
 	// explain marks errors of a database that is briefly away as such. It returns other errors, and nil, as they are.
 	explain(err error) error
 	goose() goose.Dialect
@@ -68,12 +75,12 @@ func (d sqlite) open() (reader, writer *sql.DB, err error) {
 	// As SQLite does by itself where it is not built for Go: that a file was changed again at another time is nothing that has to reach the disk.
 	_, _ = sqlitedriver.Fdatasync(true) // refused where there is no such call
 	pragmas := url.Values{"_pragma": {
-		"busy_timeout(10000)", // first: the next pragma may already meet another process's lock
-		"journal_mode(WAL)",   // readers and the writer do not wait for each other
-		synchronousFull,       // what was acknowledged survives a power cut, not only a crash
-		"foreign_keys(ON)",    //
-		"cache_size(-8000)",   // 8 MB a connection
-		"temp_store(MEMORY)",  //
+		"busy_timeout(5000)", // first: the next pragma may already meet another process's lock
+		"journal_mode(WAL)",  // readers and the writer do not wait for each other
+		synchronousFull,      // what was acknowledged survives a power cut, not only a crash
+		"foreign_keys(ON)",   //
+		"cache_size(-8000)",  // 8 MB a connection
+		"temp_store(MEMORY)", //
 		"wal_autocheckpoint(2000)",
 	}}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: d.path, RawQuery: pragmas.Encode()}).String()
@@ -120,6 +127,10 @@ func (sqlite) begin(ctx context.Context, db *sql.DB, p promise) (t *sql.Tx, done
 	return t, done, nil
 }
 
+// openForLeases is not needed: every transaction waits for its turn.
+func (sqlite) openForLeases() (*sql.DB, error) { return nil, errors.ErrUnsupported }
+
+func (sqlite) isBroken(error) bool      { return false }
 func (sqlite) prepares() bool           { return true }
 func (sqlite) bind(query string) string { return query }
 func (sqlite) skipLocked() string       { return "" }
@@ -155,21 +166,38 @@ func (sqlite) explain(err error) error {
 // postgres is a PostgreSQL server, which several servers of ours may share.
 type postgres struct{ url string }
 
+// connectTimeout bounds the making of a connection, unless the address says otherwise.
+const connectTimeout = 5 * time.Second
+
 func (d postgres) open() (reader, writer *sql.DB, err error) {
-	db, err := sql.Open("pgx", d.url)
+	db, err := d.connections(max(8, 4*runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, nil, err
 	}
-	n := max(8, 4*runtime.GOMAXPROCS(0))
-	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)
-	db.SetConnMaxIdleTime(5 * time.Minute)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(withoutPassword(err), db.Close())
+		return nil, nil, errors.Join(err, db.Close())
 	}
 	return db, db, nil
+}
+
+func (d postgres) openForLeases() (*sql.DB, error) { return d.connections(2) }
+
+// connections returns n connections, none of which is made yet.
+func (d postgres) connections(n int) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(d.url)
+	if err != nil {
+		return nil, withoutPassword(err)
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
 }
 
 // withoutPassword returns an error that does not quote the database's address, which may hold a password.
@@ -227,22 +255,38 @@ func (postgres) isConflict(err error) bool {
 	}
 }
 
-func (postgres) explain(err error) error {
-	if err == nil {
-		return nil
+// isBroken holds for what explain takes for an outage, but for connections that could not be made and for a server that is short of
+// something. A connection that another session ended, as a server that stops does, was working too.
+func (d postgres) isBroken(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting || err == nil {
+		return false
 	}
+	code := postgresCode(err)
+	return code == "" && d.isAway(err) || strings.HasPrefix(code, "08") || code == "57P01" || code == "57P02"
+}
+
+// isAway reports whether err is one of a database that is away, or away for this connection.
+func (postgres) isAway(err error) bool {
 	switch code := postgresCode(err); {
 	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57P"), strings.HasPrefix(code, "58"):
-		return unavailable(err) // connection, resources, shutdown, system
+		return true // connection, resources, shutdown, system
+	case code == "25006":
+		return true // a standby that is not the primary yet
 	case code != "":
-		return err
+		return false
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
 	}
 	_, isConnect := errors.AsType[*pgconn.ConnectError](err)
 	_, isNet := errors.AsType[net.Error](err)
-	if isConnect || isNet || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || errors.Is(err, net.ErrClosed) {
-		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-			return unavailable(err)
-		}
+	return isConnect || isNet || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func (d postgres) explain(err error) error {
+	if err == nil || !d.isAway(err) {
+		return err
 	}
-	return err
+	return unavailable(err)
 }

@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Statements returns the queries that the store has prepared.
@@ -159,3 +161,27 @@ func (s *Store) Integers(ctx context.Context, query string) ([]int, error) {
 	}
 	return collect(rows, func(row scanner) (n int, err error) { return n, row.Scan(&n) })
 }
+
+// Connections returns how many connections there may be.
+func (s *Store) Connections() int { return s.writer.db.Stats().MaxOpenConnections }
+
+// SetLimit sets how long an operation may take.
+func (s *Store) SetLimit(limit time.Duration) {
+	s.reader.limit, s.writer.limit, s.leases.limit = limit, limit, limit
+}
+
+// Change runs do in a transaction that writes, after a statement of it.
+func (s *Store) Change(ctx context.Context, do func() error) error {
+	return s.write(ctx, func(t *tx) error {
+		if _, err := t.exec(ctx, "UPDATE records SET error = '' WHERE id = ''"); err != nil {
+			return err
+		}
+		return do()
+	})
+}
+
+// AskTime asks for a row.
+func (s *Store) AskTime(ctx context.Context) error { return s.setClock(ctx) }
+
+// Broken returns the error of a connection that broke.
+func (s *Store) Broken() error { return s.dialect.explain(driver.ErrBadConn) }

@@ -261,8 +261,16 @@ func (s *Store) SetFavourite(ctx context.Context, userID string, id build.JobID,
 	})
 }
 
+// resultRows are what collect reads.
+type resultRows interface {
+	scanner
+	Next() bool
+	Err() error
+	Close() error
+}
+
 // collect reads all rows and closes them.
-func collect[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
+func collect[T any](rows resultRows, scan func(scanner) (T, error)) ([]T, error) {
 	defer rows.Close()
 	var out []T
 	for rows.Next() {

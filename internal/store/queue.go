@@ -85,7 +85,7 @@ var errNoVersion = errors.New("the version of the task that the build was starte
 // and another one has succeeded, shortens no lease.
 func (s *Store) Renew(ctx context.Context, owner string, until time.Time) ([]build.Held, error) {
 	var held []build.Held
-	err := s.writeOrdered(ctx, func(t *tx) error {
+	err := s.writeLeases(ctx, func(t *tx) error {
 		rows, err := t.rows(ctx, `UPDATE records SET lease_until = CASE WHEN lease_until < ? THEN ? ELSE lease_until END
 			WHERE lease_owner = ? AND state IN ('scheduled', 'running') RETURNING id, lease_fence, stop_requested_at`, millis(until), millis(until), owner)
 		if err != nil {

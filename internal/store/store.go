@@ -22,6 +22,7 @@ type Store struct {
 	dialect dialect
 	reader  *pool
 	writer  *pool  // the same as reader where the database has many writers
+	leases  *pool  // for renewals, which wait for nothing else; the same as writer where there are turns
 	turns   *turns // where only one transaction may write at a time; nil otherwise
 	epoch   epochCache
 	clock   clock
@@ -47,8 +48,14 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	s := &Store{dialect: d, reader: newPool(reader, d), noticed: make(chan struct{}, 1)}
 	if writer == reader {
 		s.writer = s.reader
+		leases, err := d.openForLeases()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.reader.close())
+		}
+		s.leases = newPool(leases, d)
 	} else {
 		s.writer = newPool(writer, d)
+		s.leases = s.writer
 		s.turns = &turns{taken: make(chan struct{}, 1)}
 	}
 	if err := migrate(ctx, writer, d); err != nil {
@@ -66,18 +73,24 @@ func (s *Store) Close() error {
 	if s.writer != s.reader {
 		err = errors.Join(err, s.writer.close())
 	}
+	if s.leases != s.writer {
+		err = errors.Join(err, s.leases.close())
+	}
 	return err
 }
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.dialect.explain(s.reader.db.PingContext(ctx))
+	limited, cancel := context.WithTimeout(ctx, s.reader.limit)
+	defer cancel()
+	return late(ctx, limited, s.dialect.explain(s.reader.db.PingContext(limited)))
 }
 
 // pool is a set of connections, with the statements that were prepared on them.
 type pool struct {
 	db      *sql.DB
 	dialect dialect
+	limit   time.Duration // of one operation
 	mu      sync.RWMutex
 	stmts   map[string]*sql.Stmt
 }
@@ -87,7 +100,7 @@ type pool struct {
 const maxStatements = 256
 
 func newPool(db *sql.DB, d dialect) *pool {
-	return &pool{db: db, dialect: d, stmts: make(map[string]*sql.Stmt)}
+	return &pool{db: db, dialect: d, limit: operationTimeout, stmts: make(map[string]*sql.Stmt)}
 }
 
 func (p *pool) close() error {
@@ -134,7 +147,8 @@ type failedRow struct{ err error }
 
 func (f failedRow) Scan(...any) error { return f.err }
 
-func (p *pool) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+// query asks for rows, once.
+func (p *pool) query(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
 	stmt, err := p.prepare(ctx, query)
 	switch {
 	case err != nil:
@@ -147,7 +161,8 @@ func (p *pool) rows(ctx context.Context, query string, args ...any) (rows *sql.R
 	return rows, p.dialect.explain(err)
 }
 
-func (p *pool) row(ctx context.Context, query string, args ...any) scanner {
+// queryRow asks for a row, once.
+func (p *pool) queryRow(ctx context.Context, query string, args ...any) scanner {
 	stmt, err := p.prepare(ctx, query)
 	switch {
 	case err != nil:
@@ -168,12 +183,22 @@ func (r explainedRow) Scan(dest ...any) error { return r.dialect.explain(r.row.S
 
 // tx is a transaction that writes.
 type tx struct {
+	ctx     context.Context // with the limit of the transaction; nil where several share a turn, whose statements have their callers'
 	sql     *sql.Tx
 	pool    *pool
 	noticed bool // notices were stored
 }
 
+// limited returns the context of a statement.
+func (t *tx) limited(ctx context.Context) context.Context {
+	if t.ctx == nil {
+		return ctx
+	}
+	return t.ctx
+}
+
 func (t *tx) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	ctx = t.limited(ctx)
 	stmt, err := t.pool.prepare(ctx, query)
 	switch {
 	case err != nil:
@@ -187,6 +212,7 @@ func (t *tx) rows(ctx context.Context, query string, args ...any) (rows *sql.Row
 }
 
 func (t *tx) row(ctx context.Context, query string, args ...any) scanner {
+	ctx = t.limited(ctx)
 	stmt, err := t.pool.prepare(ctx, query)
 	switch {
 	case err != nil:
@@ -200,6 +226,7 @@ func (t *tx) row(ctx context.Context, query string, args ...any) scanner {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	ctx = t.limited(ctx)
 	stmt, err := t.pool.prepare(ctx, query)
 	if err != nil {
 		return 0, err

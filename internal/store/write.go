@@ -19,56 +19,79 @@ const (
 )
 
 // write runs do in a transaction: committed when it returns nil, undone otherwise. It may run do several times, as a transaction that
-// lost a race against another one is tried again, so do must not touch anything outside of it before it succeeds.
+// lost a race against another one or its connection is tried again, so do must not touch anything outside of it before it succeeds.
+// After a fault.Unavailable nobody knows whether it was committed.
 func (s *Store) write(ctx context.Context, do func(t *tx) error) error {
-	return s.writeAs(ctx, durable, do)
+	return s.writeAs(ctx, s.writer, durable, do)
 }
 
-// writeOrdered is write for what is no loss when the power goes, such as a lease: whoever has it is gone then too. With PostgreSQL, which may
-// be on another machine, it is write.
+// writeOrdered commits without waiting for the disk. Only for state that may be lost with the power, such as a lease, whose owner is
+// gone then as well. With PostgreSQL, which may be on another machine, it is write.
 func (s *Store) writeOrdered(ctx context.Context, do func(t *tx) error) error {
-	return s.writeAs(ctx, ordered, do)
+	return s.writeAs(ctx, s.writer, ordered, do)
 }
 
-func (s *Store) writeAs(ctx context.Context, p promise, do func(t *tx) error) error {
-	once := s.transact
+// writeLeases is writeOrdered for renewals, which must not wait for a connection that something else has.
+func (s *Store) writeLeases(ctx context.Context, do func(t *tx) error) error {
+	return s.writeAs(ctx, s.leases, ordered, do)
+}
+
+func (s *Store) writeAs(ctx context.Context, on *pool, p promise, do func(t *tx) error) error {
+	limited, cancel := context.WithTimeout(ctx, on.limit)
+	defer cancel()
+	once := func() error { return s.transact(limited, on, p, do) }
 	if s.turns != nil {
-		once = s.writeInTurn
+		once = func() error { return s.writeInTurn(limited, p, do) }
 	}
 	const tries = 8
-	for try := 1; ; try++ {
-		err := once(ctx, p, do)
-		if err == nil || try == tries || !s.dialect.isConflict(err) {
+	conflicts, broken := 0, 0
+	for {
+		err := once()
+		switch {
+		case err == nil || limited.Err() != nil:
+			return late(ctx, limited, err)
+		case isUndone(s.dialect, err) && broken < on.db.Stats().MaxOpenConnections: // each connection may be broken: see afresh
+			broken++
+			continue
+		case !s.dialect.isConflict(err):
+			return err
+		}
+		if conflicts++; conflicts == tries {
 			return err
 		}
 		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
+		case <-limited.Done():
+			return late(ctx, limited, err)
+		case <-time.After(time.Duration(conflicts) * 5 * time.Millisecond):
 		}
 	}
 }
 
 // transact runs do in a transaction of its own, once.
-func (s *Store) transact(ctx context.Context, p promise, do func(t *tx) error) error {
-	sqlTx, done, err := s.dialect.begin(ctx, s.writer.db, p)
+func (s *Store) transact(ctx context.Context, on *pool, p promise, do func(t *tx) error) error {
+	sqlTx, done, err := s.dialect.begin(ctx, on.db, p)
 	if err != nil {
 		return s.dialect.explain(err)
 	}
 	defer done()
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
-	t := &tx{sql: sqlTx, pool: s.writer}
+	t := &tx{sql: sqlTx, pool: on}
+	if s.turns == nil {
+		t.ctx = ctx
+	}
 	if err := do(t); err != nil {
 		return err
 	}
-	err = s.dialect.explain(sqlTx.Commit())
-	if err == nil && t.noticed {
+	if err := sqlTx.Commit(); err != nil {
+		return commitError{s.dialect.explain(err)}
+	}
+	if t.noticed {
 		select {
 		case s.noticed <- struct{}{}:
 		default: // whoever listens is about to look
 		}
 	}
-	return err
+	return nil
 }
 
 // turns are those of a database that has one writer at a time. Waiting here is fair and can be given up; waiting for SQLite's lock is
@@ -150,7 +173,7 @@ func (s *Store) takeTurn() {
 		<-s.turns.taken
 	}()
 	if len(now) > 1 {
-		err := s.transact(ctx, strictest(now), shared(now, results))
+		err := s.transact(ctx, s.writer, strictest(now), shared(now, results))
 		if err == nil {
 			return
 		}
@@ -160,7 +183,7 @@ func (s *Store) takeTurn() {
 		}
 	}
 	for i, w := range now {
-		results[i] = s.transact(ctx, w.promise, w.do)
+		results[i] = s.transact(ctx, s.writer, w.promise, w.do)
 	}
 }
 
