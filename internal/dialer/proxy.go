@@ -60,11 +60,14 @@ func (d *Dialer) StartProxy(upstream Upstream) (*Proxy, error) {
 	return p, nil
 }
 
+// Address returns the proxy's host and port.
+func (p *Proxy) Address() string { return p.listener.Addr().String() }
+
 // URL returns the proxy's address, with its password.
 func (p *Proxy) URL() string { return p.address(viaUpstream) }
 
 func (p *Proxy) address(name string) string {
-	return (&url.URL{Scheme: "http", Host: p.listener.Addr().String(), User: url.UserPassword(name, p.password)}).String()
+	return (&url.URL{Scheme: "http", Host: p.Address(), User: url.UserPassword(name, p.password)}).String()
 }
 
 // Failure returns why the latest connection that did not come about was refused, or which name was not known: a [*RefusedError] or a

@@ -41,14 +41,19 @@ type Runner interface {
 // detached HEAD and a remote named origin, and no credential.
 func (c *Client) Checkout(ctx context.Context, run Runner, spec Checkout, out io.Writer) error {
 	ref := Ref{Branch: spec.Branch, Tag: spec.Tag, Commit: spec.Commit}
-	if err := c.check(spec.URL, ref); err != nil {
+	if err := c.check(ctx, spec.URL, ref); err != nil {
 		return err
 	}
 	if spec.Path != "" && (path.IsAbs(spec.Path) || strings.ContainsFunc(spec.Path, func(r rune) bool { return r < ' ' }) ||
 		slices.Contains(strings.Split(spec.Path, "/"), "..") || slices.Contains(strings.Split(spec.Path, "/"), ".git")) {
 		return fault.New(fault.Invalid, "the path %q is not that of a directory below the workspace", spec.Path)
 	}
-	k := &checkout{Checkout: spec, ref: ref, client: c, run: run, out: out, dir: path.Clean("./" + spec.Path)}
+	way, err := c.openRoute()
+	if err != nil {
+		return err
+	}
+	defer way.close()
+	k := &checkout{Checkout: spec, ref: ref, client: c, run: run, out: out, way: way, dir: path.Clean("./" + spec.Path)}
 	if k.dir == "." {
 		k.dir = ""
 	}
@@ -62,6 +67,7 @@ type checkout struct {
 	client *Client
 	run    Runner
 	out    io.Writer
+	way    route
 	dir    string
 }
 
@@ -228,7 +234,7 @@ func (k *checkout) capture(ctx context.Context, dir string, args ...string) (sai
 }
 
 func (k *checkout) start(ctx context.Context, dir string, args []string, out io.Writer) (exit int, err error) {
-	env := append(k.client.policy.promptless(), k.client.credential.environ(k.client.Environ())...)
+	env := append(k.client.policy.promptless(), k.client.extraEnviron(k.way)...)
 	return k.run.Git(ctx, dir, append(slices.Clone(settings), args...), env, out)
 }
 
@@ -237,6 +243,9 @@ func (k *checkout) failed(what, said string, exit int) error {
 	subject := "the repository " + k.URL
 	if what == "submodule" || what == "lfs" {
 		subject = "what git " + what + " fetches for " + subject
+	}
+	if why := k.way.failure(subject); why != nil {
+		return why
 	}
 	cause := fmt.Errorf("git %s: exit code %d", what, exit)
 	if explained := k.client.explain(subject, said, cause); explained != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"atelier/internal/dialer"
 	"atelier/internal/orphan"
 )
 
@@ -21,6 +22,9 @@ type Config struct {
 
 	// Environ is the environment of the server, from which git gets what credentials, proxies and certificates need.
 	Environ []string
+
+	// Dialer judges and makes the connections to repositories. Without one git connects by itself, to wherever it is told.
+	Dialer *dialer.Dialer
 }
 
 // Client asks repositories, and puts them into workspaces. It may be used by many goroutines.
@@ -31,9 +35,11 @@ type Client struct {
 
 // shared is what a client has in common with those that [Client.With] makes of it.
 type shared struct {
-	policy  Policy
-	dir     string
-	environ func() []string
+	policy   Policy
+	dir      string
+	dialer   *dialer.Dialer
+	environ  func() []string
+	upstream func() dialer.Upstream // the operator's proxies
 
 	mu      sync.Mutex
 	mirrors map[mirrorKey]*mirror
@@ -48,8 +54,9 @@ type mirrorKey struct {
 
 // New returns a client. It starts no process, and works without git as long as nobody asks for a repository.
 func New(config Config) (*Client, error) {
-	c := &Client{shared: &shared{policy: config.Policy, dir: config.Dir, mirrors: make(map[mirrorKey]*mirror)}}
+	c := &Client{shared: &shared{policy: config.Policy, dir: config.Dir, dialer: config.Dialer, mirrors: make(map[mirrorKey]*mirror)}}
 	c.environ = sync.OnceValue(func() []string { return c.gitEnviron(config.Environ) })
+	c.upstream = sync.OnceValue(func() dialer.Upstream { return operatorProxy(config.Environ, c.gitSetting(c.environ(), "http.proxy")) })
 	if err := c.endOrphans(); err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (k *checkout) updateSubmodules(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.checkAll(addresses, ".gitmodules"); err != nil {
+	if err := k.checkAll(ctx, addresses, ".gitmodules"); err != nil {
 		return err
 	}
 	update := []string{"submodule", "update", "--checkout", "--force"}
@@ -96,7 +96,7 @@ func (k *checkout) pullLFS(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.checkAll(addresses, ".lfsconfig"); err != nil {
+	if err := k.checkAll(ctx, addresses, ".lfsconfig"); err != nil {
 		return err
 	}
 	if err := k.git(ctx, dir, "lfs", "install", "--local", "--skip-repo"); err != nil {
@@ -128,10 +128,13 @@ func (k *checkout) values(ctx context.Context, dir, file, pattern string) ([]set
 }
 
 // checkAll checks addresses that a file of the repository gives.
-func (k *checkout) checkAll(addresses []setting, file string) error {
+func (k *checkout) checkAll(ctx context.Context, addresses []setting, file string) error {
 	for _, a := range addresses {
-		if err := k.client.policy.CheckURL(a.value); err != nil {
-			sentence, _ := fault.Public(err)
+		if err := k.client.checkURL(ctx, a.value); err != nil {
+			sentence, public := fault.Public(err)
+			if !public {
+				return err
+			}
 			return fault.New(fault.Invalid, "%s of %s, %q: %s", file, k.URL, a.name, sentence)
 		}
 	}

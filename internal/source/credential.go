@@ -47,10 +47,30 @@ const (
 // helper is what git asks for the credential. The shell prints by itself, so the words are no arguments of a program.
 const helper = `!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$` + userVariable + `" "$` + passwordVariable + `"; }; f`
 
-// environ returns the variables by which git, whose environment is env otherwise, uses the credential. git itself sees to it that
-// only requests to the address get it, also when a host sends it elsewhere.
-func (c Credential) environ(env []string) []string {
+// settings are the configuration by which git uses the credential, with the credential's variables. git itself sees to it that only
+// requests to the address get it, also when a host sends it elsewhere.
+func (c Credential) settings() []setting {
 	if c == (Credential{}) {
+		return nil
+	}
+	section := "credential." + c.URL + "."
+	return []setting{
+		{section + "helper", ""}, // without those of the server
+		{section + "helper", helper},
+		{section + "useHttpPath", "true"}, // or git-lfs would ask for the host alone, which is more than the address
+	}
+}
+
+func (c Credential) variables() []string {
+	if c == (Credential{}) {
+		return nil
+	}
+	return []string{userVariable + "=" + c.User, passwordVariable + "=" + c.Password}
+}
+
+// configVariables returns the variables by which git, whose environment is env otherwise, has settings as well.
+func configVariables(env []string, settings []setting) []string {
+	if len(settings) == 0 {
 		return nil
 	}
 	n := 0 // of what is configured this way already
@@ -59,18 +79,13 @@ func (c Credential) environ(env []string) []string {
 			n, _ = strconv.Atoi(count)
 		}
 	}
-	section := "credential." + c.URL + "."
 	var out []string
-	for _, s := range []setting{
-		{section + "helper", ""}, // without those of the server
-		{section + "helper", helper},
-		{section + "useHttpPath", "true"}, // or git-lfs would ask for the host alone, which is more than the address
-	} {
+	for _, s := range settings {
 		at := strconv.Itoa(n)
 		out = append(out, "GIT_CONFIG_KEY_"+at+"="+s.name, "GIT_CONFIG_VALUE_"+at+"="+s.value)
 		n++
 	}
-	return append(out, "GIT_CONFIG_COUNT="+strconv.Itoa(n), userVariable+"="+c.User, passwordVariable+"="+c.Password)
+	return append(out, "GIT_CONFIG_COUNT="+strconv.Itoa(n))
 }
 
 // With returns a client that uses a credential. The clients share what they keep, except that what was fetched with a credential
@@ -80,6 +95,12 @@ func (c *Client) With(credential Credential) *Client {
 }
 
 // commandEnviron is the environment of the commands that the server itself runs.
-func (c *Client) commandEnviron() []string {
-	return slices.Concat(c.environ(), c.credential.environ(c.environ()), []string{marker + "=" + c.dir})
+func (c *Client) commandEnviron(way route) []string {
+	return slices.Concat(c.environ(), c.extraEnviron(way), []string{marker + "=" + c.dir})
+}
+
+// extraEnviron is what git needs besides the client's environment to use the credential and take a route.
+func (c *Client) extraEnviron(way route) []string {
+	settings := slices.Concat(c.credential.settings(), way.settings())
+	return slices.Concat(configVariables(c.environ(), settings), c.credential.variables(), way.variables())
 }

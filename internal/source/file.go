@@ -12,7 +12,7 @@ import (
 // ReadFile returns a file of a commit, whose id must be whole. A file that the commit does not have is a fault.NotFound error,
 // one of more than limit bytes a fault.Limit error. A symbolic link is followed inside of the repository.
 func (c *Client) ReadFile(ctx context.Context, url, commit, name string, limit int) ([]byte, error) {
-	if err := c.check(url, Ref{Commit: commit}); err != nil {
+	if err := c.check(ctx, url, Ref{Commit: commit}); err != nil {
 		return nil, err
 	}
 	clean := path.Clean(name)

@@ -35,7 +35,7 @@ var (
 	keptVariables = []string{
 		"PATH", "HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "TMPDIR", "SSH_AUTH_SOCK",
 		"GIT_SSH", "GIT_SSH_VARIANT", "SSL_CERT_FILE", "SSL_CERT_DIR",
-		"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+		"http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY",
 	}
 	keptPrefixes = []string{
 		"GIT_SSL_", "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM=",
@@ -61,6 +61,9 @@ func (c *Client) gitEnviron(server []string) []string {
 		if slices.Contains(keptVariables, name) || slices.ContainsFunc(keptPrefixes, func(p string) bool { return strings.HasPrefix(v, p) }) {
 			kept = append(kept, v)
 		}
+		if c.dialer == nil && (name == "no_proxy" || name == "NO_PROXY") { // or it would lead past the dialer
+			kept = append(kept, v)
+		}
 		if name == "GIT_SSH_COMMAND" {
 			sshCommand = value
 		}
@@ -68,16 +71,21 @@ func (c *Client) gitEnviron(server []string) []string {
 	kept = append(kept, "GIT_CEILING_DIRECTORIES="+filepath.Dir(c.dir))
 	kept = append(kept, c.policy.promptless()...)
 	if sshCommand == "" {
-		out, _ := runGit(context.Background(), command{dir: c.dir, env: kept, args: []string{"config", "--get", "core.sshCommand"}})
-		sshCommand = strings.TrimSpace(string(out))
+		sshCommand = c.gitSetting(kept, "core.sshCommand")
 	}
 	if sshCommand == "" && !slices.ContainsFunc(kept, func(v string) bool { return strings.HasPrefix(v, "GIT_SSH=") }) {
 		sshCommand = "ssh"
 	}
 	if sshCommand != "" {
-		kept = append(kept, "GIT_SSH_COMMAND="+withoutPrompts(sshCommand))
+		kept = append(kept, "GIT_SSH_COMMAND="+withoutPrompts(c.routed(sshCommand)))
 	}
 	return kept
+}
+
+// gitSetting returns what git's configuration on this machine has for a name; empty when it has nothing.
+func (c *Client) gitSetting(env []string, name string) string {
+	out, _ := runGit(context.Background(), command{dir: c.dir, env: env, args: []string{"config", "--get", name}})
+	return strings.TrimSpace(string(out))
 }
 
 // withoutPrompts tells OpenSSH not to ask for passwords. Another program that the operator chose is left as it is.
@@ -93,17 +101,33 @@ type command struct {
 	dir   string
 	env   []string
 	stdin string
-	limit int // of the standard output, in bytes; 0 for 1 MiB
+	limit int    // of the standard output, in bytes; 0 for 1 MiB
+	url   string // of the repository that it connects to; empty when it works here alone
 	args  []string
 }
 
 // git runs a command with the client's environment.
 func (c *Client) git(ctx context.Context, cmd command) ([]byte, error) {
-	cmd.env = c.commandEnviron()
 	if cmd.dir == "" {
 		cmd.dir = c.dir
 	}
-	return runGit(ctx, cmd)
+	if cmd.url == "" {
+		cmd.env = c.commandEnviron(route{})
+		return runGit(ctx, cmd)
+	}
+	way, err := c.openRoute()
+	if err != nil {
+		return nil, err
+	}
+	defer way.close()
+	cmd.env = c.commandEnviron(way)
+	out, err := runGit(ctx, cmd)
+	if _, failed := errors.AsType[*gitError](err); failed {
+		if why := way.failure("the repository " + cmd.url); why != nil {
+			err = why
+		}
+	}
+	return out, err
 }
 
 // gitError is a git command that failed.

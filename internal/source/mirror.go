@@ -138,7 +138,7 @@ func (m *mirror) fetch(ctx context.Context, id string, args ...string) error {
 		m.dir = dir
 	}
 	m.fetches++
-	_, err := m.git(ctx, command{args: append([]string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head"}, args...)})
+	_, err := m.git(ctx, command{url: m.url, args: append([]string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head"}, args...)})
 	return err
 }
 

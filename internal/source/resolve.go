@@ -35,7 +35,7 @@ const (
 // Resolve returns the commit that a ref stands for now. If the repository was read but has no such ref, the error is a
 // fault.NotFound one; if it could not be read, the error's kind is another.
 func (c *Client) Resolve(ctx context.Context, url string, ref Ref) (Commit, error) {
-	if err := c.check(url, ref); err != nil {
+	if err := c.check(ctx, url, ref); err != nil {
 		return Commit{}, err
 	}
 	branch, want, id := ref.Branch, ref.Commit, ref.Commit
@@ -58,8 +58,8 @@ func (c *Client) Resolve(ctx context.Context, url string, ref Ref) (Commit, erro
 }
 
 // check refuses what the policy does not allow.
-func (c *Client) check(url string, ref Ref) error {
-	if err := c.policy.CheckURL(url); err != nil {
+func (c *Client) check(ctx context.Context, url string, ref Ref) error {
+	if err := c.checkURL(ctx, url); err != nil {
 		return err
 	}
 	for _, name := range []string{ref.Branch, ref.Tag} {
@@ -73,6 +73,13 @@ func (c *Client) check(url string, ref Ref) error {
 		return c.policy.CheckCommit(ref.Commit)
 	}
 	return nil
+}
+
+func (c *Client) checkURL(ctx context.Context, url string) error {
+	if err := c.policy.CheckURL(url); err != nil {
+		return err
+	}
+	return c.judge(ctx, url)
 }
 
 // notFound is the error for a ref that a repository does not have.
@@ -102,7 +109,7 @@ func (c *Client) lookUp(ctx context.Context, url string, ref Ref) (branch, want,
 	case ref.Branch != "":
 		name = "refs/heads/" + ref.Branch
 	}
-	out, err := c.git(ctx, command{args: []string{"ls-remote", "--symref", "--", url, name, name + "^{}"}})
+	out, err := c.git(ctx, command{url: url, args: []string{"ls-remote", "--symref", "--", url, name, name + "^{}"}})
 	if err != nil {
 		return "", "", "", c.unreadable(url, err)
 	}
@@ -131,10 +138,10 @@ const maxHeads = 16 << 20
 
 // Branches returns the commits of all branches of a repository, and the name of the default branch; empty when it has none.
 func (c *Client) Branches(ctx context.Context, url string) (heads map[string]string, standard string, err error) {
-	if err := c.policy.CheckURL(url); err != nil {
+	if err := c.checkURL(ctx, url); err != nil {
 		return nil, "", err
 	}
-	out, err := c.git(ctx, command{args: []string{"ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"}, limit: maxHeads})
+	out, err := c.git(ctx, command{url: url, args: []string{"ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"}, limit: maxHeads})
 	if err != nil {
 		return nil, "", c.unreadable(url, err)
 	}

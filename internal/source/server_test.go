@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"atelier/internal/dialer"
 	"atelier/internal/needs"
 	"atelier/internal/source/sourcetest"
 )
@@ -23,6 +25,12 @@ type remote struct {
 	policy  Policy
 	environ []string
 	home    string
+	dialer  *dialer.Dialer
+}
+
+// toLoopback returns a dialer that may go to servers of tests.
+func toLoopback() *dialer.Dialer {
+	return dialer.New("--repository-networks", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 }
 
 func (r remote) url(name string) string { return r.base + name }
@@ -30,7 +38,7 @@ func (r remote) url(name string) string { return r.base + name }
 // client returns a client that uses the remote.
 func (r remote) client(t testing.TB) *Client {
 	t.Helper()
-	c, err := New(Config{Policy: r.policy, Dir: filepath.Join(t.TempDir(), "mirrors"), Environ: r.environ})
+	c, err := New(Config{Policy: r.policy, Dir: filepath.Join(t.TempDir(), "mirrors"), Environ: r.environ, Dialer: r.dialer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +87,7 @@ func overTLS(t testing.TB, handler http.Handler) remote {
 	home := t.TempDir()
 	ca := filepath.Join(home, "ca.pem")
 	writeFile(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
-	return remote{base: server.URL + "/", environ: append(sourcetest.Environ(home), "GIT_SSL_CAINFO="+ca), home: home}
+	return remote{base: server.URL + "/", environ: append(sourcetest.Environ(home), "GIT_SSL_CAINFO="+ca), home: home, dialer: toLoopback()}
 }
 
 // overSSH serves root with the installed sshd. Each connection gets an sshd of its own, which reads from the socket, so no
@@ -113,7 +121,7 @@ func overSSH(t testing.TB, root string) remote {
 	writeFile(t, dir+"/known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port, hostKey))
 	writeFile(t, dir+"/ssh_config", fmt.Sprintf("IdentityFile %s/user\nIdentitiesOnly yes\nUserKnownHostsFile %s/known_hosts\n", dir, dir))
 	home := t.TempDir()
-	return remote{base: fmt.Sprintf("ssh://%s@%s%s/", me.Username, address, root), environ: sourcetest.Environ(home), home: home}.
+	return remote{base: fmt.Sprintf("ssh://%s@%s%s/", me.Username, address, root), environ: sourcetest.Environ(home), home: home, dialer: toLoopback()}.
 		configure(t, "[core]\n\tsshCommand = ssh -F "+dir+"/ssh_config\n")
 }
 
