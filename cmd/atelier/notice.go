@@ -2,7 +2,6 @@ package main
 
 import (
 	"net"
-	"net/netip"
 	"strconv"
 
 	"atelier/internal/fault"
@@ -11,28 +10,19 @@ import (
 
 // noticeFlags say how notices leave the server.
 type noticeFlags struct {
-	SMTPServer       string   `name:"smtp-server" help:"Mail server for notices." placeholder:"HOST:PORT"`
-	SMTPFrom         string   `name:"smtp-from" help:"Address that notices come from." placeholder:"ADDRESS"`
-	SMTPUser         string   `name:"smtp-user" help:"Name to sign in to the mail server with." placeholder:"NAME"`
-	SMTPPasswordFile string   `name:"smtp-password-file" help:"File with the password for that." placeholder:"FILE"`
-	SMTPTLS          string   `name:"smtp-tls" help:"How the way to the mail server is protected: ${enum}." enum:"starttls,tls,none" default:"starttls"`
-	NoticeNetworks   []string `help:"Private networks that notices to robots may go to, such as 10.0.0.0/8." placeholder:"NETWORK"`
+	SMTPServer       string `name:"smtp-server" help:"Mail server for notices." placeholder:"HOST:PORT"`
+	SMTPFrom         string `name:"smtp-from" help:"Address that notices come from." placeholder:"ADDRESS"`
+	SMTPUser         string `name:"smtp-user" help:"Name to sign in to the mail server with." placeholder:"NAME"`
+	SMTPPasswordFile string `name:"smtp-password-file" help:"File with the password for that." placeholder:"FILE"`
+	SMTPTLS          string `name:"smtp-tls" help:"How the way to the mail server is protected: ${enum}." enum:"starttls,tls,none" default:"starttls"`
 }
 
 // config checks the flags and returns what they say.
-func (f noticeFlags) config() (*notice.MailServer, []netip.Prefix, []error) {
-	var errs []error
-	var networks []netip.Prefix
-	for _, text := range f.NoticeNetworks {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			errs = append(errs, fault.Field("--notice-networks", "must be networks such as 10.0.0.0/8, found %q", text))
-		}
-		networks = append(networks, network)
-	}
+func (f noticeFlags) config() (*notice.MailServer, []error) {
 	if f.SMTPServer == "" {
-		return nil, networks, errs
+		return nil, nil
 	}
+	var errs []error
 	host, port, err := net.SplitHostPort(f.SMTPServer)
 	n, wrong := strconv.Atoi(port)
 	if err != nil || host == "" || wrong != nil || n < 1 || n > 65535 {
@@ -48,5 +38,5 @@ func (f noticeFlags) config() (*notice.MailServer, []netip.Prefix, []error) {
 	if f.SMTPUser != "" && f.SMTPTLS == "none" {
 		errs = append(errs, fault.Field("--smtp-tls", "must be starttls or tls when there is a --smtp-user, or the password could be read on the way"))
 	}
-	return &notice.MailServer{Host: host, Port: n, From: f.SMTPFrom, User: f.SMTPUser, Password: password, TLS: notice.MailTLS(f.SMTPTLS)}, networks, errs
+	return &notice.MailServer{Host: host, Port: n, From: f.SMTPFrom, User: f.SMTPUser, Password: password, TLS: notice.MailTLS(f.SMTPTLS)}, errs
 }

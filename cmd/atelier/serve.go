@@ -65,6 +65,7 @@ type serverFlags struct {
 	containerFlags   `embed:""`
 	objectFlags      `embed:""`
 	noticeFlags      `embed:""`
+	networkFlags     `embed:""`
 	PollRepositories time.Duration `help:"Time between looks at the repositories of tasks that are built when code changes; 0 for never." default:"0s"`
 	isolationFlags   `embed:""`
 	QueueTimeout     time.Duration `help:"How long a build may wait for an executor." default:"24h"`
@@ -153,7 +154,9 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	errs = append(errs, wrong...)
 	store, wrong := f.objectFlags.config()
 	errs = append(errs, wrong...)
-	mail, networks, wrong := f.noticeFlags.config()
+	mail, wrong := f.noticeFlags.config()
+	errs = append(errs, wrong...)
+	repositories, notices, wrong := f.networkFlags.config()
 	errs = append(errs, wrong...)
 	isolation, wrong := f.isolationFlags.config(string(file), f.SMTPPasswordFile, f.RegistryConfig, f.ObjectStoreCredentials)
 	if errs = append(errs, wrong...); len(errs) > 0 {
@@ -166,7 +169,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, MaxFileSize: f.MaxFileSize << 10,
 		MaxSteps: f.MaxSteps, MaxValue: f.MaxValue, MaxFailures: f.MaxFailures, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
-		Mail: mail, NoticeNetworks: networks, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
+		Mail: mail, RepositoryNetworks: repositories, NoticeNetworks: notices, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		Retention:    purge.Retention{For: time.Duration(f.RetentionDays) * 24 * time.Hour, Latest: f.RetentionBuilds},
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),

@@ -16,6 +16,7 @@ import (
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
+	"atelier/internal/dialer"
 	"atelier/internal/endpoint"
 	"atelier/internal/hook"
 	"atelier/internal/iam"
@@ -93,7 +94,7 @@ func newFixture(tb testing.TB) *fixture {
 		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now, Most: keystore.MaxFiles, Size: keystore.MaxSize},
 		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
 		Templates: &template.Service{Store: db, Checker: builds, Users: users, Repositories: git, Now: time.Now},
-		Notices:   &notice.Service{Store: db, Tasks: builds, Sealer: sealer, Sender: &notice.Sender{Robots: notice.NewRobots(nil), Now: time.Now}, Now: time.Now},
+		Notices:   &notice.Service{Store: db, Tasks: builds, Sealer: sealer, Sender: &notice.Sender{Robots: notice.NewRobots(dialer.New("--notice-networks", nil)), Now: time.Now}, Now: time.Now},
 		Hooks:     hook.New(hook.Service{Store: db, Builds: builds, Sealer: sealer, Log: slog.New(slog.DiscardHandler), Now: time.Now}),
 		Epoch:     db.Epoch, Log: slog.New(slog.DiscardHandler), Zone: time.UTC, Now: time.Now, Region: testRegion,
 	}}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,68 +13,53 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"atelier/internal/dialer"
 )
 
 // Robots sends messages to the web addresses of chat services.
 type Robots struct{ client *http.Client }
 
-// NewRobots returns a sender. Addresses of private networks and of this machine are refused, also where a name or a redirection leads to
-// them, unless they are in one of the allowed networks.
-func NewRobots(allowed []netip.Prefix) *Robots {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		ip, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
-		}
-		return checkIP(ip.Addr().Unmap(), allowed)
-	}}
+// NewRobots returns a sender that connects with a dialer. Redirections are not followed.
+func NewRobots(d *dialer.Dialer) *Robots {
 	return &Robots{&http.Client{
 		Timeout:       15 * time.Second,
-		Transport:     &http.Transport{DialContext: dialer.DialContext, Proxy: nil, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
+		Transport:     &http.Transport{DialContext: d.DialContext, Proxy: nil, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-var errPrivate = errors.New("it leads to a private network or to this machine; the operator can allow that with --notice-networks")
-
-func checkIP(ip netip.Addr, allowed []netip.Prefix) error {
-	if slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-		return nil
-	}
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(inner, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-		return errPrivate
-	}
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return fmt.Errorf("find out the addresses of this machine: %w", err)
-	}
-	for _, address := range own {
-		if p, err := netip.ParsePrefix(address.String()); err == nil && p.Addr().Unmap() == ip {
-			return errPrivate
-		}
-	}
-	return nil
+// unsentError is the error of a message for which there was no connection. Its words are for users: they do not say which address a
+// name stands for, and what is there.
+type unsentError struct {
+	why   string
+	cause error
 }
 
-// inner are further addresses that do not lead out, or lead anywhere by way of a translation.
-var inner = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // of providers, who have their own services there
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), // IPv4 addresses in IPv6, by four ways of translation
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("2001::/32"),
-	netip.MustParsePrefix("2002::/16"),
-	netip.MustParsePrefix("fec0::/10"),
+func (e *unsentError) Error() string { return e.why }
+func (e *unsentError) Unwrap() error { return e.cause }
+
+// unsent puts the error of a request into words for users.
+func unsent(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the address
+	}
+	_, unknown := errors.AsType[*net.DNSError](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	switch refused := dialer.Refused(err); {
+	case refused != nil:
+		return refused
+	case unknown:
+		return &unsentError{"the name of its host is not known", err}
+	case untrusted:
+		return &unsentError{"the certificate of its host is not trusted by the server", err}
+	default:
+		return &unsentError{"its host does not answer", err}
+	}
 }
 
 // maxAnswer is how much of a robot's answer is read.
@@ -93,10 +79,7 @@ func (r *Robots) send(ctx context.Context, channel Channel, c Config, text strin
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	response, err := r.client.Do(request)
 	if err != nil {
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // without the address
-		}
-		return err
+		return unsent(err)
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))

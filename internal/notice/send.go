@@ -142,7 +142,7 @@ func (s *Sender) failed(ctx context.Context, n Notice, why error) error {
 	if n.Tries+1 < maxTries {
 		next = s.Now().Add(pauses[min(n.Tries, len(pauses)-1)])
 	}
-	s.Log.Warn("a notice could not be sent", "notice", n.ID, "job", n.JobID, "event", n.Event, "channel", n.Channel, "try", n.Tries+1, "error", why)
+	s.Log.Warn("a notice could not be sent", "notice", n.ID, "job", n.JobID, "event", n.Event, "channel", n.Channel, "try", n.Tries+1, "error", why, "cause", errors.Unwrap(why))
 	return s.Store.NoticeFailed(ctx, n.ID, why.Error(), next)
 }
 

@@ -25,6 +25,7 @@ import (
 	"atelier/internal/build"
 	"atelier/internal/cache"
 	"atelier/internal/console"
+	"atelier/internal/dialer"
 	"atelier/internal/endpoint"
 	"atelier/internal/engine"
 	"atelier/internal/executor"
@@ -61,37 +62,38 @@ type Config struct {
 	TLSKey        string
 	TLSSelfSigned bool // make a certificate in DataDir
 
-	FileRepositories []string                 // directories below which file:// repositories may be built
-	Slots            int                      // builds at a time; 0 for the engine's default
-	Modules          plan.Modules             // what the operator has learnt of module ids
-	MaxTasks         int                      // of a tenant; 0 for 10,000
-	MaxTemplates     int                      // of a tenant; 0 for 5000
-	MaxFiles         int                      // of a tenant, in file management; 0 for 20
-	MaxFileSize      int                      // of one of these, in bytes; 0 for 100 KiB
-	MaxSteps         int                      // of a task or a build file; 0 for 50
-	MaxValue         int                      // characters of a parameter's value; 0 for 8192
-	MaxFailures      int                      // scheduled builds that may fail one after another; 0 for 10
-	Classes          []string                 // of builds that this server runs; all when empty
-	Limits           build.Limits             // on builds at a time, over all servers
-	Containers       *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
-	Images           *container.BuilderConfig // how images are built and pushed, without Dir and Region; nil when they are not
-	Objects          *objects.Store           // that upload_obs steps put files into; nil when there is none
-	Isolation        host.Isolation           // of steps on this machine, without what this package knows to be private
-	QueueTimeout     time.Duration            // of a build that waits for an executor
-	BuildTimeout     time.Duration            // of a task that has none
-	MaxBuildTimeout  time.Duration            // that a task may ask for
-	Retention        purge.Retention          // of builds that are over
-	LogLimit         int64                    // of one build, in bytes; 0 for none
-	CacheLimit       int64                    // of all caches together, in bytes; 0 for no caches
-	Mail             *notice.MailServer       // for notices; nil when there is none
-	NoticeNetworks   []netip.Prefix           // private ones that notices may be sent to
-	AccessLog        bool                     // a line in the server's log for every request
-	Rate             int                      // requests with one key in a second; 0 for no limit
-	MissingIs422     bool                     // answer 422, not 404, about tasks, builds and templates that do not exist
-	PollRepositories time.Duration            // between looks at the repositories of tasks that are built when code changes; 0 for never
-	NoticePauses     []time.Duration          // before the second and the third try; default 10 s and a minute
-	Zone             *time.Location           // of daily numbers and of times without a zone
-	Drain            time.Duration            // how long running builds may go on when the server is stopped
+	RepositoryNetworks []netip.Prefix           // that repositories may be in, besides the public one
+	FileRepositories   []string                 // directories below which file:// repositories may be built
+	Slots              int                      // builds at a time; 0 for the engine's default
+	Modules            plan.Modules             // what the operator has learnt of module ids
+	MaxTasks           int                      // of a tenant; 0 for 10,000
+	MaxTemplates       int                      // of a tenant; 0 for 5000
+	MaxFiles           int                      // of a tenant, in file management; 0 for 20
+	MaxFileSize        int                      // of one of these, in bytes; 0 for 100 KiB
+	MaxSteps           int                      // of a task or a build file; 0 for 50
+	MaxValue           int                      // characters of a parameter's value; 0 for 8192
+	MaxFailures        int                      // scheduled builds that may fail one after another; 0 for 10
+	Classes            []string                 // of builds that this server runs; all when empty
+	Limits             build.Limits             // on builds at a time, over all servers
+	Containers         *container.Config        // how steps run in containers, without Dir, Source and Path; nil to run them on this machine
+	Images             *container.BuilderConfig // how images are built and pushed, without Dir and Region; nil when they are not
+	Objects            *objects.Store           // that upload_obs steps put files into; nil when there is none
+	Isolation          host.Isolation           // of steps on this machine, without what this package knows to be private
+	QueueTimeout       time.Duration            // of a build that waits for an executor
+	BuildTimeout       time.Duration            // of a task that has none
+	MaxBuildTimeout    time.Duration            // that a task may ask for
+	Retention          purge.Retention          // of builds that are over
+	LogLimit           int64                    // of one build, in bytes; 0 for none
+	CacheLimit         int64                    // of all caches together, in bytes; 0 for no caches
+	Mail               *notice.MailServer       // for notices; nil when there is none
+	NoticeNetworks     []netip.Prefix           // that notices may be sent to, besides the public one
+	AccessLog          bool                     // a line in the server's log for every request
+	Rate               int                      // requests with one key in a second; 0 for no limit
+	MissingIs422       bool                     // answer 422, not 404, about tasks, builds and templates that do not exist
+	PollRepositories   time.Duration            // between looks at the repositories of tasks that are built when code changes; 0 for never
+	NoticePauses       []time.Duration          // before the second and the third try; default 10 s and a minute
+	Zone               *time.Location           // of daily numbers and of times without a zone
+	Drain              time.Duration            // how long running builds may go on when the server is stopped
 
 	Log *slog.Logger
 }
@@ -166,8 +168,8 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.files = artifact.New(bucket, s.store)
-	policy := source.Policy{FileRoots: c.FileRepositories}
-	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ()})
+	policy, repositories := source.Policy{FileRoots: c.FileRepositories}, dialer.New("--repository-networks", c.RepositoryNetworks)
+	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ(), Dialer: repositories})
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +209,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	templates := &template.Service{Store: s.store, Checker: builds, Users: s.iam, Repositories: git, Now: time.Now, Most: cmp.Or(c.MaxTemplates, template.Max)}
 	s.notices = &notice.Sender{
-		Store: s.store, Sealer: parts.Sealer, People: s.iam, Mail: c.Mail, Robots: notice.NewRobots(c.NoticeNetworks), Zone: c.Zone, Log: c.Log,
+		Store: s.store, Sealer: parts.Sealer, People: s.iam, Mail: c.Mail, Robots: notice.NewRobots(dialer.New("--notice-networks", c.NoticeNetworks)), Zone: c.Zone, Log: c.Log,
 		Now: s.store.Now, Wake: s.store.NoticeStored(), Pauses: c.NoticePauses,
 	}
 	notices := &notice.Service{Store: s.store, Tasks: builds, Sealer: parts.Sealer, Sender: s.notices, Now: s.store.Now}
