@@ -69,7 +69,7 @@ func signFiles(s plan.APKSigning, keystore []byte) []plan.PrivateFile {
 
 // signCommands sign one package after the other, and check each.
 func signCommands(s plan.APKSigning, packages []string) string {
-	sign := `apksigner sign --ks "$` + plan.KeystoreVariable + `" --ks-key-alias ` + quoted(s.Alias)
+	sign := `apksigner sign --ks "$` + plan.KeystoreVariable + `" --ks-key-alias ` + plan.Quoted(s.Alias)
 	if s.KeystorePassword != "" {
 		sign += ` --ks-pass "file:$` + plan.KeystorePasswordVariable + `"`
 	}
@@ -78,11 +78,8 @@ func signCommands(s plan.APKSigning, packages []string) string {
 	}
 	var b strings.Builder
 	for _, file := range packages {
-		name := quoted("./" + file)
+		name := plan.Quoted("./" + file)
 		b.WriteString("printf 'Signing %s\\n' " + name + "\n" + sign + " " + s.Arguments + " " + name + "\napksigner verify " + name + "\necho 'Result: Signed'\n")
 	}
 	return b.String()
 }
-
-// quoted returns a text as the shell takes it for one word.
-func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

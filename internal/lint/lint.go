@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"atelier/internal/build"
@@ -58,7 +59,7 @@ func (c Config) Data(name string, data []byte) (Result, error) {
 	if !isFlow {
 		var p plan.Plan
 		p, wrong = plan.New(in)
-		result.Warnings = p.Warnings
+		result.Warnings = slices.Concat(p.Warnings, p.Advice)
 	}
 	var err error
 	if result.Problems, err = lines(wrong); err != nil || len(result.Problems) > 0 {
@@ -75,7 +76,7 @@ func (c Config) Data(name string, data []byte) (Result, error) {
 		if err != nil {
 			return result, err
 		}
-		result.Problems, result.Warnings = unseen(seen, result.Problems, wrong), unseen(seen, result.Warnings, p.Warnings)
+		result.Problems, result.Warnings = unseen(seen, result.Problems, wrong), unseen(seen, result.Warnings, slices.Concat(p.Warnings, p.Advice))
 		if abs, err := filepath.Abs(inRoot(root, j.BuildRef)); err == nil {
 			result.Children = append(result.Children, abs)
 		}

@@ -13,10 +13,9 @@ import (
 func planActions(in Input) (Plan, error) {
 	var p Plan
 	var problems Problems
-	s := newScope(nil, in.params(), in.System, func(name string, way []string) {
+	s := newScope(nil, in, func(name string, way []string) {
 		problems = append(problems, Problem{Path: "parameters", Message: cycleMessage(name, way)})
 	})
-	p.Env = s.env()
 	if in.Source.URL != "" {
 		p.Steps = append(p.Steps, in.ownCheckout())
 	}
@@ -79,6 +78,7 @@ func planActions(in Input) (Plan, error) {
 	if err := problems.sorted(); err != nil {
 		return Plan{}, err
 	}
+	p.Env = s.env()
 	return p, nil
 }
 
@@ -95,7 +95,16 @@ func (s *scope) scriptAction(step build.ActionStep, problem func(key, message st
 	case !given:
 		problem(".properties.command", "is missing")
 	}
-	return &Script{Command: s.expand(script)}
+	return &Script{Command: s.commandProperty(script, command, problem)}
+}
+
+// commandProperty returns commands of an ACTION step as they are run.
+func (s *scope) commandProperty(script string, in input, problem func(key, message string)) string {
+	c := s.command(script)
+	for _, why := range c.problems {
+		problem(".properties."+in.property(), why)
+	}
+	return c.script
 }
 
 // ownCheckout is the step that puts the job's repository into the workspace as the job says.

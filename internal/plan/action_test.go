@@ -56,7 +56,7 @@ env: BUILDNUMBER="20240229.1"
 step: checkout "Checkout"
   {URL:https://git.example.org/team/app.git Branch:main Tag: Commit:1111111111111111111111111111111111111111 Depth:5 Submodules:true LFS:true Path:}
 step: sh "Greet" image cloudbuild@shell4.2.46 may fail
-  | echo hello world $HOME
+  | echo hello ${name} $HOME
 step: go "Go" image registry.example.org/go:1 caches go
   | go build
 step: go "Go"
@@ -78,7 +78,7 @@ step: upload_artifact "Upload"
 step: download_artifact "Download"
   {URL:/p/world/x}
 step: docker "Docker"
-  | docker pull world
+  | docker pull ${name}
 step: maven "Maven" caches maven
   | mvn package
   {URL:https://repo.example.org/world Private:false Releases:true Snapshots:false}

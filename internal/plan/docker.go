@@ -89,7 +89,7 @@ func (d Docker) problems() []string {
 }
 
 func (d Docker) parse(workspace string, lookup func(string) string) (commands []DockerCommand, problems []string) {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(d.Commands), "")
+	file, err := parseShell(d.Commands)
 	if err != nil {
 		return nil, []string{syntaxProblem(err)}
 	}

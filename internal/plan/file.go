@@ -27,7 +27,14 @@ func planFile(in Input) (Plan, error) {
 	if err := r.problems.sorted(); err != nil {
 		return Plan{}, err
 	}
+	r.plan.Env = r.scope.env()
 	return r.plan, nil
+}
+
+// advise notes what a user should know who writes the file.
+func (r *reader) advise(text string, n *yaml.Node, path string) {
+	p := Problem{File: r.file, Line: n.Line, Column: n.Column, Path: path, Message: text}
+	r.plan.Advice = append(r.plan.Advice, p.String())
 }
 
 func (r *reader) warn(format string, n *yaml.Node, path string) {
@@ -107,10 +114,9 @@ func (r *reader) parameters(keys map[string]entry) {
 	} else {
 		e.at = &yaml.Node{Line: 1, Column: 1}
 	}
-	r.scope = newScope(slices.Concat(r.in.Flow.params(), r.own), r.in.params(), r.in.System, func(name string, way []string) {
+	r.scope = newScope(slices.Concat(r.in.Flow.params(), r.own), r.in, func(name string, way []string) {
 		r.report(e.at, "params", "%s", cycleMessage(name, way))
 	})
-	r.plan.Env = r.scope.env()
 }
 
 func (r *reader) paramList(list entry) []Param {

@@ -30,13 +30,13 @@ buildflow:
 params: [{name: c, value: child}, {name: d, value: child}, {name: e, value: child}]
 steps:
   BUILD:
-    - sh: {inputs: {command: "${a} ${b} ${c} ${d} ${e}"}}
+    - sh: {name: "${a} ${b} ${c} ${d} ${e}", inputs: {command: make}}
 `)}
 	p, err := plan.New(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Steps[len(p.Steps)-1].Script.Command; got != "flow job child build build" {
+	if got := p.Steps[len(p.Steps)-1].Name; got != "flow job child build build" {
 		t.Errorf("the values are %s", got)
 	}
 }
@@ -92,13 +92,13 @@ func TestReferencesOfJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Flow = &flow.Jobs[0].Context
-	in.File = &plan.File{Path: "a.yml", Data: []byte("version: 2.0\nparams: [{name: kind, value: build}]\nsteps: {BUILD: [{sh: {inputs: {command: '${channel}; ${title}'}}}]}\n")}
+	in.File = &plan.File{Path: "a.yml", Data: []byte("version: 2.0\nparams: [{name: kind, value: build}]\nsteps: {BUILD: [{sh: {name: '${channel}; ${title}', inputs: {command: make}}}]}\n")}
 	p, err := plan.New(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Steps[1].Script.Command; got != "for A, nightly Monday; nightly Monday build of 20240229.1" {
-		t.Errorf("the command is %q", got)
+	if got := p.Steps[1].Name; got != "for A, nightly Monday; nightly Monday build of 20240229.1" {
+		t.Errorf("the values are %q", got)
 	}
 }
 

@@ -17,6 +17,10 @@ type Input struct {
 	Modules Modules      // of the operator
 	Steps   int          // the most that a build file may have; 0 for [build.MaxSteps]
 	Flow    *FlowContext // of a build that is part of a flow; nil for one that stands alone
+
+	// Untrusted are the parameters whose values come from somebody who may run the task and not edit it. They may stand wherever a value may,
+	// but not where a script makes a value part of a program.
+	Untrusted []string
 }
 
 // File is a build file.
@@ -47,6 +51,16 @@ func (in Input) params() []Param {
 	return append(slices.Clone(in.Params), Param{Name: build.BranchParameter, Value: in.Source.Branch})
 }
 
+// untrusted returns the names of parameters that do not have their values from who may edit the task: besides those that the input names,
+// what people call branches, tags and themselves.
+func (in Input) untrusted() map[string]bool {
+	names := map[string]bool{build.BranchParameter: true, build.TagParameter: true, "EXECUTOR": true}
+	for _, name := range in.Untrusted {
+		names[name] = true
+	}
+	return names
+}
+
 // New makes the plan of a build. An error is of the type [Problems].
 func New(in Input) (Plan, error) {
 	if in.File == nil {
@@ -60,23 +74,26 @@ const checkoutName = "Checkout"
 
 // scope is where references to parameters are looked up.
 type scope struct {
-	values map[string]string
-	order  []string // of definition
+	values    map[string]string
+	order     []string        // of definition
+	untrusted map[string]bool // whose values are, or hold, what somebody chose who may only run the task
+	aliases   []string        // of the order, that scripts need under an alias
+	quoted    []string        // of the order, that scripts need as a quoted word
 }
 
 // newScope returns what steps see: the parameters of the file, those of the build over them, and those of the service over all.
 // A value may refer to other parameters; cycles are reported with the name of a parameter on them.
-func newScope(file, params, system []Param, cycle func(name string, way []string)) scope {
+func newScope(file []Param, in Input, cycle func(name string, way []string)) scope {
 	raw := make(map[string]string)
 	var order []string
-	for _, p := range slices.Concat(file, params, system) {
+	for _, p := range slices.Concat(file, in.params(), in.System) {
 		if _, known := raw[p.Name]; !known {
 			order = append(order, p.Name)
 		}
 		raw[p.Name] = p.Value
 	}
-	s := scope{values: make(map[string]string, len(raw)), order: order}
-	for _, p := range system {
+	s := scope{values: make(map[string]string, len(raw)), order: order, untrusted: in.untrusted()}
+	for _, p := range in.System {
 		s.values[p.Name] = p.Value // as it is
 	}
 	for _, name := range order {
@@ -103,6 +120,9 @@ func (s *scope) resolve(name string, raw map[string]string, way []string, cycle 
 			return "", false
 		}
 		s.resolve(other, raw, append(slices.Clone(way), name), cycle)
+		if s.untrusted[other] {
+			s.untrusted[name] = true
+		}
 		return s.values[other], true
 	})
 }
@@ -116,11 +136,17 @@ func (s *scope) value(name string) (string, bool) {
 // expand replaces the references in a text. What it does not know stays as it is.
 func (s *scope) expand(text string) string { return replaceReferences(text, s.value) }
 
-// env returns all parameters with their final values.
+// env returns all parameters with their final values, and what the scripts of the steps so far need besides.
 func (s *scope) env() []Param {
 	out := make([]Param, len(s.order))
 	for i, name := range s.order {
 		out[i] = Param{Name: name, Value: s.values[name]}
+	}
+	for _, name := range s.aliases {
+		out = append(out, Param{Name: aliasPrefix + name, Value: s.values[name]})
+	}
+	for _, name := range s.quoted {
+		out = append(out, Param{Name: quotedPrefix + name, Value: Quoted(s.values[name])})
 	}
 	return out
 }

@@ -10,6 +10,7 @@ type Plan struct {
 	Env      []Param // of every step: the parameters, custom and system
 	Steps    []Step
 	Warnings []string // for the log: what was ignored, and why
+	Advice   []string // for who writes the build file: what its scripts do with parameters that may not be meant
 }
 
 // Resource says where a build runs. Empty fields take what the job says.

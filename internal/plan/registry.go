@@ -43,7 +43,8 @@ type input struct {
 type inputKind int
 
 const (
-	text inputKind = iota
+	text     inputKind = iota
+	commands           // of a shell; see rewriteCommand
 	flag
 	number // whole, 1 or more
 	texts
@@ -54,7 +55,7 @@ const (
 const ignoreFail = "ignore_fail"
 
 var (
-	command      = input{name: "command", required: true}
+	command      = input{name: "command", kind: commands, required: true}
 	script       = []input{command, unitTest}
 	cachedScript = []input{command, cacheSwitch, unitTest}
 	gradle       = input{name: "gradle", required: true, idle: true}
@@ -125,7 +126,7 @@ var actions = []action{
 		{name: "keystore_password"},
 		{name: "alias", required: true},
 		{name: "key_password"},
-		{name: "apksigner_commond", required: true}, // spelled so by the vendor
+		{name: "apksigner_commond", kind: commands, required: true}, // spelled so by the vendor
 	}},
 	{keyword: "swr", module: "20028", inputs: script},
 	{keyword: "build_image", service: true, module: "20004", plain: true, inputs: []input{

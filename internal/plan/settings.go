@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 )
 
 // settings are what a step says, wherever it says it: the inputs of a build file's step, or the properties of a task's. Inputs that are not
@@ -88,6 +89,14 @@ func (s *scope) settings(act action, step build.ActionStep, problem func(key, me
 				out.texts[in.name] = text
 			} else if value := step.Properties[in.property()]; value != nil && text != "" {
 				out.report(in.name, "must be true or false, found %s", shown(fmt.Sprint(value)))
+			}
+		case commands:
+			text, _, err := textProperty(step, in.property())
+			if why, isWrong := fault.Public(err); isWrong {
+				problem("", why)
+			}
+			if text != "" {
+				out.texts[in.name] = s.commandProperty(text, in, problem)
 			}
 		default:
 			if text := s.property(step, in.property(), problem); text != "" {

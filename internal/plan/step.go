@@ -242,7 +242,7 @@ func (r *reader) inputs(act action, inputs entry) map[string]value {
 		}
 	}
 	for _, in := range act.inputs {
-		if v, ok := values[in.name]; in.required && (!ok || strings.TrimSpace(v.text) == "" && in.kind == text && !v.wrong) {
+		if v, ok := values[in.name]; in.required && (!ok || strings.TrimSpace(v.text) == "" && (in.kind == text || in.kind == commands) && !v.wrong) {
 			r.report(inputs.at, inputs.path+"."+in.name, "is missing")
 		}
 	}
@@ -269,9 +269,9 @@ func (r *reader) input(in input, act action, e entry) (value, bool) {
 		return v, true
 	case act.others && in.name != command.name && in.name != ignoreFail:
 		return v, true // nothing is known of it
-	case in.name == command.name:
+	case in.kind == commands:
 		raw, ok := r.scalar(e.value, e.path)
-		v.text = r.scope.expand(raw) // what stays is the shell's
+		v.text = r.commands(e, raw)
 		return v, ok
 	}
 	text, ok := r.expanded(e)
@@ -293,6 +293,18 @@ func (r *reader) input(in input, act action, e entry) (value, bool) {
 		}
 	}
 	return v, true
+}
+
+// commands returns the commands of a step as they are run.
+func (r *reader) commands(e entry, script string) string {
+	c := r.scope.command(script)
+	for _, why := range c.problems {
+		r.report(e.value, e.path, "%s", why)
+	}
+	for _, text := range c.advice {
+		r.advise(text, e.value, e.path)
+	}
+	return c.script
 }
 
 // pairs reads a map of texts.
