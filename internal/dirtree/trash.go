@@ -1,0 +1,231 @@
+package dirtree
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Trash removes trees that strangers have made. What is to be removed gets a new name in a directory of the server's own first, so
+// that its place is free at once, and nobody finds it by its path any more. What cannot be removed, or not in time, stays there: a
+// warning says so, and it is tried again, by itself and by the next trash of the directory.
+type Trash struct {
+	dir    *Dir
+	prefix string
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	active  map[string]bool // names that somebody is removing
+	warned  map[string]bool // names that a warning was about
+	trying  bool            // again, in the background
+	closing context.Context // ends when the trash is closed
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// OpenTrash opens a trash in a directory that no stranger can reach. In it, names with the prefix belong to the trash. It is to be closed.
+func OpenTrash(dir, prefix string, log *slog.Logger) (*Trash, error) {
+	d, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trash{dir: d, prefix: prefix, log: log, active: make(map[string]bool), warned: make(map[string]bool)}
+	t.closing, t.stop = context.WithCancel(context.Background())
+	return t, nil
+}
+
+// Close ends the attempts to remove what is left.
+func (t *Trash) Close() error {
+	t.stop()
+	t.work.Wait()
+	return t.dir.Close()
+}
+
+// Dir returns the directory of the trash.
+func (t *Trash) Dir() *Dir { return t.dir }
+
+// Remove removes what has a name in a directory, on the file system of the trash, with all that is in it. Nothing of the name is left when it
+// returns without an error, also when ctx has ended; then the rest goes in the background. It is no error that there is nothing.
+func (t *Trash) Remove(ctx context.Context, from *Dir, name string) error {
+	aside, err := t.take(from, name)
+	if err != nil || aside == "" {
+		return err
+	}
+	t.remove(ctx, aside)
+	return nil
+}
+
+// take moves something into the trash and returns its name there. It is none when there was nothing, or nothing is left of it already.
+func (t *Trash) take(from *Dir, name string) (string, error) {
+	err := unix.Unlinkat(from.fd(), name, 0)
+	if err == nil || errors.Is(err, unix.ENOENT) {
+		return "", nil
+	}
+	if !isDirectory(err) {
+		return "", from.failed("remove", name, err)
+	}
+	// Who is not root moves no directory that he may not write to. It is opened up for that.
+	if opened, err := openForRemoval(from, name); err == nil {
+		opened.Close()
+	}
+	aside := t.prefix + rand.Text()
+	if err := from.Rename(name, t.dir, aside); err != nil {
+		return "", err
+	}
+	return aside, nil
+}
+
+// Empty removes what is in the trash, until ctx ends; then the rest goes in the background.
+func (t *Trash) Empty(ctx context.Context) error {
+	names, err := t.names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		t.remove(ctx, name)
+	}
+	return nil
+}
+
+// names returns what is in the trash and is not being removed.
+func (t *Trash) names() ([]string, error) {
+	all, err := os.Open(t.dir.file.Name()) // which several may list at a time
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var names []string
+	for {
+		some, err := all.Readdirnames(1000)
+		if errors.Is(err, io.EOF) {
+			return names, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range some {
+			stem, _, _ := strings.Cut(name, ".")
+			if strings.HasPrefix(name, t.prefix) && !t.active[name] && !t.active[stem] {
+				names = append(names, name)
+			}
+		}
+	}
+}
+
+// remove removes what has a name in the trash. When it cannot, it is tried again later.
+func (t *Trash) remove(ctx context.Context, name string) {
+	r := removal{Trash: t, ctx: ctx, stem: t.prefix + rand.Text()}
+	if !t.claim(name, r.stem) {
+		return
+	}
+	err := r.tree(name)
+	t.release(name, r.stem)
+	if err == nil {
+		return
+	}
+	if ctx.Err() == nil {
+		t.warn(name, err)
+	}
+	t.tryAgain()
+}
+
+func (t *Trash) claim(name, stem string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.active[name] {
+		return false
+	}
+	t.active[name], t.active[stem] = true, true
+	return true
+}
+
+func (t *Trash) release(name, stem string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.active, name)
+	delete(t.active, stem)
+}
+
+// warn says once what could not be removed.
+func (t *Trash) warn(name string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if stem, _, _ := strings.Cut(name, "."); t.warned[stem] {
+		return
+	} else if len(t.warned) < maxWarnings {
+		t.warned[stem] = true
+	}
+	t.log.Warn("what a build left cannot be removed; it is set aside and tried again", "path", t.dir.file.Name()+"/"+name, "error", err)
+}
+
+// maxWarnings bounds what is remembered of warnings.
+const maxWarnings = 10_000
+
+// The time between two attempts to remove what is left grows from the first to the second.
+const (
+	firstPause = time.Second
+	lastPause  = 10 * time.Minute
+)
+
+// tryAgain starts to remove what is left in the background.
+func (t *Trash) tryAgain() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.trying || t.closing.Err() != nil {
+		return
+	}
+	t.trying = true
+	t.work.Go(func() {
+		for pause := firstPause; t.leftAfterPause(pause); pause = min(2*pause, lastPause) {
+		}
+	})
+}
+
+// leftAfterPause tries again after a pause, and reports whether that has to go on.
+func (t *Trash) leftAfterPause(pause time.Duration) bool {
+	select {
+	case <-t.closing.Done():
+		return false
+	case <-time.After(pause): // that something can be removed by now is no event
+	}
+	names, err := t.names()
+	if err == nil && len(names) == 0 {
+		t.mu.Lock()
+		t.trying = false
+		t.mu.Unlock()
+		return false
+	}
+	for _, name := range names {
+		t.remove(t.closing, name)
+	}
+	return true
+}
+
+// RemoveAll removes a directory with all that is in it, whose path no stranger can change, as [os.RemoveAll] does.
+func RemoveAll(ctx context.Context, dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	t, err := OpenTrash(dir, "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	r := removal{Trash: t, ctx: ctx, stem: rand.Text()}
+	if err := r.all(); err != nil {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	return os.Remove(dir)
+}
