@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/fault"
 	"atelier/internal/iam"
 	"atelier/internal/iam/signature"
@@ -52,7 +53,7 @@ func (c *demoCommand) Run(std stdio, signals interrupts, file *configFlag) (err 
 		if c.DataDir, err = os.MkdirTemp("", "atelier-demo-"); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(c.DataDir)) }()
+		defer func() { err = errors.Join(err, dirtree.RemoveAll(context.Background(), c.DataDir)) }()
 	}
 	config, err := c.config(std, *file)
 	if err != nil {

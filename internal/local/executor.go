@@ -34,11 +34,11 @@ func newPlace(ctx context.Context, c Config, state *state, repository repository
 	var err error
 	if c.Containers == nil {
 		steps, err = host.New(host.Config{
-			Dir: state.path("builds"), Workspace: c.Dir, Source: state.git, Path: os.Getenv("PATH"), Hurry: c.Hurry,
+			Dir: state.path("builds"), Workspace: c.Dir, Source: state.git, Path: os.Getenv("PATH"), Hurry: c.Hurry, Log: c.Log,
 		})
 	} else {
 		config := *c.Containers
-		config.Dir, config.Workspace, config.Source, config.Path, config.Hurry = state.path("builds"), c.Dir, state.git, os.Getenv("PATH"), c.Hurry
+		config.Dir, config.Workspace, config.Source, config.Path, config.Hurry, config.Log = state.path("builds"), c.Dir, state.git, os.Getenv("PATH"), c.Hurry, c.Log
 		config.RegistryConfig = dockerConfig()
 		steps, err = container.New(ctx, config)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"atelier/internal/artifact"
+	"atelier/internal/dirtree"
 	"atelier/internal/logs"
 	"atelier/internal/secret"
 	"atelier/internal/source"
@@ -66,5 +67,5 @@ func (s *state) remove() error {
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	return errors.Join(append(errs, dirtree.RemoveAll(context.Background(), s.dir))...)
 }

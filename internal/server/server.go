@@ -283,7 +283,7 @@ func (s *Server) openImages(ctx context.Context, c Config) (engine.Images, error
 func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error) {
 	dir, path := filepath.Join(c.DataDir, "builds"), os.Getenv("PATH")
 	if c.Containers == nil {
-		e, err := host.New(host.Config{Dir: dir, Source: git, Path: path, Isolation: c.isolation()})
+		e, err := host.New(host.Config{Dir: dir, Source: git, Path: path, Isolation: c.isolation(), Log: c.Log})
 		if err != nil {
 			return nil, err // and no executor: a nil one in an interface is not nil
 		}
@@ -293,7 +293,7 @@ func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error
 		return e, nil
 	}
 	config := *c.Containers
-	config.Dir, config.Source, config.Path = dir, git, path
+	config.Dir, config.Source, config.Path, config.Log = dir, git, path, c.Log
 	e, err := container.New(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("--executor container: %w", err)

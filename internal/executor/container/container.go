@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ type Config struct {
 	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
 	Grace time.Duration
 
+	// Log gets what the operator should know of what builds have left behind; nil for none.
+	Log *slog.Logger
+
 	// Hurry is closed when steps that are stopped have no more time to end by themselves; nil for never.
 	Hurry <-chan struct{}
 }
@@ -78,7 +82,7 @@ func New(ctx context.Context, config Config) (*Executor, error) {
 		config.Images = DefaultCatalogue()
 	}
 	files, err := host.New(host.Config{
-		Dir: config.Dir, Workspace: config.Workspace, Source: config.Source, Path: config.Path, Grace: config.Grace, Hurry: config.Hurry,
+		Dir: config.Dir, Workspace: config.Workspace, Source: config.Source, Path: config.Path, Grace: config.Grace, Hurry: config.Hurry, Log: config.Log,
 	})
 	if err != nil {
 		return nil, err

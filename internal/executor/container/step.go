@@ -55,7 +55,9 @@ func (s *session) create(ctx context.Context, image, script string, private []pl
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: c.Dir, Target: c.Inside()})
 		env = c.Environ(env, c.Inside())
 	}
-	_ = os.RemoveAll(s.path(outOfMemory)) // of an earlier step
+	if err := s.executor.host.Discard(ctx, s.record, outOfMemory); err != nil { // of an earlier step
+		return nil, fmt.Errorf("remove what an earlier step has left: %w", err)
+	}
 	processes := int64(maxProcesses)
 	ulimits, err := limits()
 	if err != nil {

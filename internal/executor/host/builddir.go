@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -29,13 +30,21 @@ func (e *Executor) makeBuildDir() (dir string, err error) {
 	}
 	for _, name := range e.subdirectories() {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
-			return "", errors.Join(err, removeAll(dir))
+			return "", errors.Join(err, e.discard(dir))
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, scriptFile), nil, 0o600); err != nil {
-		return "", errors.Join(err, removeAll(dir))
+		return "", errors.Join(err, e.discard(dir))
 	}
 	return dir, nil
+}
+
+// leftover begins the names of what builds left and could not be removed yet. No build has such a name.
+const leftover = "leftover-"
+
+// discard removes the directory of a build, or of one that is still to come, with all that is in it. What cannot be removed is set aside.
+func (e *Executor) discard(dir string) error {
+	return e.trash.Remove(context.Background(), e.trash.Dir(), filepath.Base(dir))
 }
 
 // nameBuildDir gives the directory of a build its name.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func (s *session) bring(c executor.Cache) (dir string, back func() error, err er
 	if err := s.owner.giveCache(c.Dir); err != nil {
 		return "", nil, fmt.Errorf("give the cache %s to the build's user: %w", c.Tool, err)
 	}
-	err = removeAll(s.path(name)) // which an earlier step may have made
+	err = s.discard(context.Background(), name) // which an earlier step may have made
 	if err == nil {
 		err = os.Rename(c.Dir, s.path(name))
 	}
@@ -60,7 +61,7 @@ func (o owner) giveCache(dir string) error {
 				return err
 			}
 		}
-		return o.give(path)
+		return os.Lchown(path, o.user, o.group)
 	})
 }
 

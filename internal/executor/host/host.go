@@ -10,11 +10,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/executor"
 	"atelier/internal/ext4"
 	"atelier/internal/fault"
@@ -44,6 +48,9 @@ type Config struct {
 
 	// Hurry is closed when steps that are stopped have no more time to end by themselves; nil for never.
 	Hurry <-chan struct{}
+
+	// Log gets what the operator should know of what builds have left behind; nil for none.
+	Log *slog.Logger
 }
 
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -65,6 +72,8 @@ type Executor struct {
 	users       *userPool          // whom steps run as; nil for the server's own user
 	groups      *groups            // that limit builds; nil for none
 	gaps        []string           // of what was to be isolated
+	trash       *dirtree.Trash     // removes what builds leave
+	log         *slog.Logger
 
 	// patience is how long a supervisor has for what takes it a moment. One that takes longer was stopped by a step, or waits
 	// for a process that the kernel cannot end.
@@ -98,18 +107,22 @@ func New(config Config) (*Executor, error) {
 	e := &Executor{
 		dir: dir, fixed: fixed, source: config.Source, path: cmp.Or(config.Path, usualPath),
 		grace: cmp.Or(config.Grace, executor.Grace), hurry: config.Hurry, patience: 5 * time.Second,
+		log: cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
+	}
+	if e.trash, err = dirtree.OpenTrash(dir, leftover, e.log); err != nil {
+		return nil, fmt.Errorf("open the directory of builds: %w", err)
 	}
 	e.supervisors = newPool(e.makeSupervisor, (*supervisor).alive, (*supervisor).close)
 	e.sandboxes = newPool(e.makeSandbox, (*sandbox).alive, (*sandbox).close)
-	e.buildDirs = newPool(e.makeBuildDir, isDir, removeAll)
+	e.buildDirs = newPool(e.makeBuildDir, isDir, e.discard)
 	if e.shell = e.find("bash"); e.shell == "" {
 		e.shell = e.find("sh")
 	}
 	if e.shell == "" {
-		return nil, fmt.Errorf("there is neither bash nor sh in %s", e.path)
+		return nil, errors.Join(fmt.Errorf("there is neither bash nor sh in %s", e.path), e.trash.Close())
 	}
 	if err := e.isolate(config.Isolation); err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.trash.Close())
 	}
 	return e, nil
 }
@@ -146,7 +159,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." {
+	if !filepath.IsLocal(build.Record) || strings.ContainsAny(build.Record, "/\x00") || build.Record == "." || strings.HasPrefix(build.Record, leftover) {
 		return nil, fmt.Errorf("the record id %q cannot name a directory", build.Record)
 	}
 	s := &session{
@@ -183,8 +196,11 @@ func (s *session) enter() (err error) {
 	if err != nil {
 		return err
 	}
+	if s.buildDir, err = s.executor.trash.Dir().OpenDir(s.record); err != nil {
+		return fmt.Errorf("open the build's directory: %w", err)
+	}
 	for _, name := range append(s.executor.subdirectories(), scriptFile, ".") {
-		if err := s.owner.give(s.path(name)); err != nil {
+		if err := s.owner.give(s.buildDir, name); err != nil {
 			return fmt.Errorf("give the build's directory to its user: %w", err)
 		}
 	}
@@ -209,7 +225,7 @@ func (s *session) enterHost() error {
 		return fmt.Errorf("make the build's directory: %w", err)
 	}
 	if err := nameBuildDir(dir, s.dir); err != nil {
-		return errors.Join(fmt.Errorf("make the build's directory: %w", err), removeAll(dir))
+		return errors.Join(fmt.Errorf("make the build's directory: %w", err), s.executor.discard(dir))
 	}
 	s.made, s.fresh = true, true
 	if s.supervisor, err = s.executor.supervisors.take(); err != nil {
@@ -241,10 +257,16 @@ func (e *Executor) confine(v *supervisor) (err error) {
 	return nil
 }
 
-// Recover implements [executor.Executor].
+// recoverTime is how long what builds have left behind has to end and to be removed before the first build begins.
+const recoverTime = 20 * time.Second
+
+// Recover implements [executor.Executor]. What cannot be ended or removed now is a warning, since builds can run nevertheless: files are
+// tried again later, and no build gets the user of a process that lives on.
 func (e *Executor) Recover(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
 	if err := e.closePools(); err != nil { // which could not be told from what is left of an earlier life
-		return err
+		e.log.Warn("what was made for builds cannot be ended", "error", err)
 	}
 	entries, err := os.ReadDir(e.dir)
 	if err != nil {
@@ -252,28 +274,50 @@ func (e *Executor) Recover(ctx context.Context) error {
 	}
 	// A supervisor whose server was killed ends all that it watches. Only what it does not find has to be looked for.
 	if err := awaitSupervisors(ctx, e.dir, e.patience); err != nil {
-		return err
+		e.log.Warn("supervisors of an earlier life cannot be ended", "error", err)
 	}
-	var failed []error
 	if e.groups != nil {
-		failed = append(failed, e.groups.clear(ctx))
+		if err := e.groups.clear(ctx); err != nil {
+			e.log.Warn("control groups of an earlier life cannot be removed", "error", err)
+		}
 	}
 	for _, entry := range entries {
-		if !entry.IsDir() {
-			continue
+		if entry.IsDir() && !strings.HasPrefix(entry.Name(), leftover) {
+			e.recoverBuild(ctx, entry)
 		}
-		if err := sweep(ctx, entry.Name(), 0); err != nil {
-			failed = append(failed, fmt.Errorf("end what build %s left behind: %w", entry.Name(), err))
-			continue // its files may still be written to
-		}
-		if err := removeAll(filepath.Join(e.dir, entry.Name())); err != nil {
-			failed = append(failed, fmt.Errorf("remove what build %s left behind: %w", entry.Name(), err))
-		}
+	}
+	if err := e.trash.Empty(ctx); err != nil {
+		e.log.Warn("what was set aside cannot be listed", "error", err)
 	}
 	for range firstReady {
 		e.refill()
 	}
-	return errors.Join(failed...)
+	return nil
+}
+
+// recoverBuild ends and removes what a build left behind. While a process of it lives, its directory stays, so that the next start
+// knows of it as well.
+func (e *Executor) recoverBuild(ctx context.Context, dir fs.DirEntry) {
+	if err := sweep(ctx, dir.Name(), 0); err != nil {
+		e.log.Warn("processes that a build left behind cannot be ended; no other build gets their user", "record", dir.Name(), "error", err)
+		if info, err := e.trash.Dir().Stat(dir.Name()); err == nil && e.users != nil {
+			e.users.retire(info.Owner())
+		}
+		return
+	}
+	if err := e.trash.Remove(ctx, e.trash.Dir(), dir.Name()); err != nil {
+		e.log.Warn("the directory that a build left behind cannot be removed", "record", dir.Name(), "error", err)
+	}
+}
+
+// Discard removes something below the directory of a build, whatever a step has made of it. No link may lead to it.
+func (e *Executor) Discard(ctx context.Context, record, name string) error {
+	dir, err := e.trash.Dir().OpenDir(path.Join(record, path.Dir(name)))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return e.trash.Remove(ctx, dir, path.Base(name))
 }
 
 // firstReady is how much is made before there is a build. Builds that follow one another without pause are quicker than
@@ -296,7 +340,7 @@ func (e *Executor) Close() error {
 	if e.groups != nil {
 		e.groups.leave()
 	}
-	return err
+	return errors.Join(err, e.trash.Close())
 }
 
 func (e *Executor) closePools() error {

@@ -137,12 +137,13 @@ type sandbox struct {
 	dir        string
 	args       []string // of all sandboxes when this one was made: what they hide may change
 	made       *bubblewrap
+	discard    func(dir string) error
 }
 
 // alive reports whether a build can use the sandbox: whether nobody has killed it, and it hides all that is to be hidden.
 func (s *sandbox) alive() bool { return s.supervisor.alive() && slices.Equal(s.args, s.made.args()) }
 
-func (s *sandbox) close() error { return errors.Join(s.supervisor.close(), removeAll(s.dir)) }
+func (s *sandbox) close() error { return errors.Join(s.supervisor.close(), s.discard(s.dir)) }
 
 // makeSandbox makes a sandbox.
 func (e *Executor) makeSandbox() (*sandbox, error) {
@@ -150,12 +151,12 @@ func (e *Executor) makeSandbox() (*sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sandbox{dir: dir, made: e.bubblewrap, args: e.bubblewrap.args()}
+	s := &sandbox{dir: dir, made: e.bubblewrap, args: e.bubblewrap.args(), discard: e.discard}
 	if s.supervisor, err = e.bubblewrap.start(s.args, e.dir, dir, e.patience); err == nil {
 		err = e.confine(s.supervisor)
 	}
 	if err != nil {
-		return nil, errors.Join(err, removeAll(dir))
+		return nil, errors.Join(err, e.discard(dir))
 	}
 	return s, nil
 }

@@ -11,16 +11,25 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 )
 
-// give makes a file of the server one of the steps.
-func (o owner) give(path string) error {
+// give makes a file of the server one of the steps. No step may have been able to change the directory that it is in.
+func (o owner) give(dir *dirtree.Dir, name string) error {
 	if o.user == 0 {
 		return nil
 	}
-	return os.Lchown(path, o.user, o.group)
+	return dir.Chown(name, o.user, o.group)
+}
+
+// giveOpen makes a file of the steps of one that the server has made and opened, wherever that is.
+func (o owner) giveOpen(f *os.File) error {
+	if o.user == 0 {
+		return nil
+	}
+	return f.Chown(o.user, o.group)
 }
 
 // each calls f for all that is in a directory, and for the directory, when the steps have a user of their own. No step may run meanwhile.
@@ -51,7 +60,7 @@ func (o owner) giveAll(dir string) error {
 		if int(stat.Uid) != os.Geteuid() || !info.IsDir() && stat.Nlink > 1 {
 			return nil
 		}
-		return o.give(path)
+		return os.Lchown(path, o.user, o.group)
 	})
 	if err != nil {
 		return fmt.Errorf("give the files of the workspace to its user: %w", err)

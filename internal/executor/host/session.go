@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/executor"
 	protocol "atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
@@ -25,6 +26,7 @@ type session struct {
 	executor *Executor
 	record   string
 	dir      string
+	buildDir *dirtree.Dir // the same, opened before any step could change it
 
 	insidePath  string // what the steps call dir
 	made        bool   // whether dir is this build's
@@ -67,16 +69,16 @@ func (s *session) path(name string) string { return filepath.Join(s.dir, name) }
 
 // script runs a script. It is a file, outside of the workspace, because a command line has a limit.
 func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (result executor.Result, err error) {
-	if err := s.writeScript(step.Script.Command); err != nil {
+	if err := s.writeScript(ctx, step.Script.Command); err != nil {
 		return executor.Result{}, fmt.Errorf("write the script: %w", err)
 	}
 	shell, e, env := s.executor.shell, s.executor, s.env
 	for i, private := range step.Script.Private {
 		name := executor.PrivateName(i)
-		if err := s.writeOwn(name, private.Content); err != nil {
+		if err := s.writeOwn(ctx, name, private.Content); err != nil {
 			return executor.Result{}, fmt.Errorf("write a private file of the step: %w", err)
 		}
-		defer os.Remove(s.path(name))
+		defer func() { err = errors.Join(err, s.discard(context.WithoutCancel(ctx), name)) }()
 		env = lastOfEach(append(slices.Clone(env), private.Variable+"="+filepath.Join(s.insidePath, name)))
 	}
 	for _, c := range executor.CachesOf(step, s.caches) {
@@ -103,31 +105,36 @@ const scriptFile = "script"
 
 // writeScript writes the file of a script. Until a command has run, the one that was made with the directory can be used, unless another
 // build may have the same user and come to it.
-func (s *session) writeScript(content string) error {
+func (s *session) writeScript(ctx context.Context, content string) error {
 	e := s.executor
 	fresh := s.fresh && (e.bubblewrap != nil || s.owner.user == 0)
 	if s.fresh = false; !fresh {
-		return s.writeOwn(scriptFile, content)
+		return s.writeOwn(ctx, scriptFile, content)
 	}
-	f, err := os.OpenFile(s.path(scriptFile), os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := s.buildDir.OpenFile(scriptFile, os.O_WRONLY, 0)
 	if err != nil {
-		return s.writeOwn(scriptFile, content)
+		return s.writeOwn(ctx, scriptFile, content)
 	}
 	_, err = f.WriteString(content)
 	return errors.Join(err, f.Close())
 }
 
 // writeOwn makes a file for the build's user alone. Where it is to be, an earlier step may have put something else, such as a link.
-func (s *session) writeOwn(name, content string) error {
-	if err := removeAll(s.path(name)); err != nil {
+func (s *session) writeOwn(ctx context.Context, name, content string) error {
+	if err := s.discard(ctx, name); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(s.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.buildDir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(content)
-	return errors.Join(err, f.Close(), s.owner.give(s.path(name)))
+	return errors.Join(err, s.owner.giveOpen(f), f.Close())
+}
+
+// discard removes something in the build's directory, whatever a step has made of it.
+func (s *session) discard(ctx context.Context, name string) error {
+	return s.executor.trash.Remove(ctx, s.buildDir, name)
 }
 
 // run runs a command until all that came of it is gone, and writes what they print to out. That out cannot be written to ends
@@ -250,9 +257,13 @@ func (s *session) Close(ctx context.Context) error {
 		return err // and no files are removed that may still be written to, nor has another build their user
 	}
 	var failed error
+	if s.buildDir != nil {
+		failed = s.buildDir.Close()
+		s.buildDir = nil
+	}
 	if s.made {
-		if err := removeAll(s.dir); err != nil {
-			failed = fmt.Errorf("remove the build's directory: %w", err)
+		if err := s.executor.trash.Remove(ctx, s.executor.trash.Dir(), s.record); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
 		}
 	}
 	if s.owner.user != 0 {

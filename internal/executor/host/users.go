@@ -75,5 +75,14 @@ func (p *userPool) take(ctx context.Context) (owner, error) {
 	}
 }
 
+// retire takes a user out of use. It is called before a build is open.
+func (p *userPool) retire(id int) {
+	for range len(p.free) {
+		if free := <-p.free; free != id {
+			p.free <- free
+		}
+	}
+}
+
 // leave gives a user back. Nothing of it may live any more, neither a process nor a file that a build can come to.
 func (p *userPool) leave(o owner) { p.free <- o.user }
