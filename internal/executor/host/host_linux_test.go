@@ -1,9 +1,13 @@
 package host
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -228,5 +232,40 @@ func TestRecover(t *testing.T) {
 	}
 	if _, err := os.Stat(outside + "/file"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRecoverSetsAside starts with a build's directory of which something cannot be removed.
+func TestRecoverSetsAside(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a file that its own kind cannot remove")
+	}
+	dir := t.TempDir()
+	stuck := filepath.Join(dir, "left", "workspace", "stuck")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(stuck), 0o700), os.WriteFile(stuck, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "chattr", "+i", stuck).CombinedOutput(); err != nil {
+		t.Skipf("no file system with attributes: %s", out)
+	}
+	var log bytes.Buffer
+	e, err := New(Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	if err := e.Recover(t.Context()); err != nil {
+		t.Errorf("the executor cannot be used: %v", err)
+	}
+	if !strings.Contains(log.String(), "set aside") {
+		t.Errorf("log: %s", log.String())
+	}
+	found, err := filepath.Glob(filepath.Join(dir, leftover+"*", "workspace", "stuck"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("set aside: %q, %v", found, err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "chattr", "-i", found[0]).CombinedOutput(); err != nil {
+		t.Fatalf("%s", out)
 	}
 }
