@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,11 +43,7 @@ func (f adminFlags) doParts(signals interrupts, work func(ctx context.Context, p
 	if err != nil {
 		return err
 	}
-	// Opening would make what is not there, and a server that has run once has a key.
-	if _, err := os.Stat(cmp.Or(f.KeyFile, server.DefaultKeyFile(dir))); err != nil {
-		return fault.Wrap(err, fault.Invalid, "--data-dir: no server has used %s; start one there first, or give the directory that it uses", dir)
-	}
-	parts, err := server.OpenParts(ctx, server.Config{DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region})
+	parts, err := server.OpenAdmin(ctx, server.Config{DataDir: dir, Database: f.Database, KeyFile: f.KeyFile, Region: f.Region})
 	if err != nil {
 		return err
 	}

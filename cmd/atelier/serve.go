@@ -86,6 +86,7 @@ type serverFlags struct {
 // serveCommand runs the server.
 type serveCommand struct {
 	serverFlags       `embed:""`
+	NewDatabase       bool          `help:"Begin with an empty database although the data directory belongs to another one. Logs and artifacts stay, and nobody reaches them any more."`
 	Drain             time.Duration `help:"How long running builds may go on when the server is stopped." default:"30s"`
 	AdminPasswordFile string        `help:"File with the administrator's password for the first start (default: make one and print it)." placeholder:"FILE"`
 }
@@ -195,7 +196,7 @@ func (c *serveCommand) Run(std stdio, signals interrupts, file *configFlag) erro
 	if err != nil {
 		return err
 	}
-	config.Drain = c.Drain
+	config.Drain, config.NewDatabase = c.Drain, c.NewDatabase
 	config.Isolation.Private = append(config.Isolation.Private, settingFiles(c.AdminPasswordFile)...)
 	password, err := readSecret("--admin-password-file", c.AdminPasswordFile, std.In)
 	if err != nil {

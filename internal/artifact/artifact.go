@@ -2,18 +2,22 @@
 //
 // The bucket holds the content of each upload under a key of its own, and is written before the index names it. So a reader sees
 // the whole of one upload or of another, and one that failed is seen by nobody.
+//
+// Nothing is removed for want of a name in the index, which may be that of another installation, or a backup that is older than
+// the bucket. What goes was written down before: by the index, that it is needed no more, or in the bucket, that an upload has
+// begun. The mark of the latter is an empty blob beside the content, see sweep.go.
 package artifact
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"gocloud.dev/blob"
@@ -34,6 +38,12 @@ type Index interface {
 	ArtifactsOf(ctx context.Context, id build.RecordID) ([]build.Artifact, error)
 	// ArtifactIDs returns the keys of all content that is needed: the ids of the uploads that stand at an address, and of archives.
 	ArtifactIDs(ctx context.Context) ([]string, error)
+	// ContentNeeded reports whether ArtifactIDs has a key.
+	ContentNeeded(ctx context.Context, key string) (bool, error)
+	// RemovedContents returns the keys of the content that was needed and is not any more, since a moment or later.
+	RemovedContents(ctx context.Context, since time.Time) ([]string, error)
+	// ForgetRemovedContents forgets the keys of content that was removed before a moment.
+	ForgetRemovedContents(ctx context.Context, before time.Time) error
 }
 
 // Store is the release repository. It may be used by many goroutines, and several servers may share bucket and index.
@@ -41,6 +51,9 @@ type Store struct {
 	bucket *blob.Bucket
 	index  Index
 	now    func() time.Time
+
+	sweeping sync.Mutex
+	since    time.Time // from where on Sweep reads what the index says was removed
 }
 
 // New returns the repository in a bucket, which belongs to it alone.
@@ -89,7 +102,8 @@ func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) 
 	return a, nil
 }
 
-// Keep stores content that no address stands for, such as an archive, and returns its key. Sweep removes it unless the index comes to need it.
+// Keep stores content that no address stands for, such as an archive, and returns its key. If the index does not come to need
+// it within a day, Sweep removes it.
 func (s *Store) Keep(ctx context.Context, content io.Reader) (key string, err error) {
 	key = build.NewArtifactID()
 	_, _, err = s.write(ctx, key, content)
@@ -113,6 +127,7 @@ func (s *Store) Publish(ctx context.Context, a build.Artifact, fence int64) erro
 	if err != nil {
 		return fmt.Errorf("publish an upload: %w", err)
 	}
+	_ = s.finish(ctx, a.ID) // or Sweep does it
 	if replaced != "" {
 		_ = s.bucket.Delete(ctx, replaced) // or Sweep does it
 	}
@@ -121,6 +136,14 @@ func (s *Store) Publish(ctx context.Context, a build.Artifact, fence int64) erro
 
 // write stores content under a key, and returns when it is there to stay.
 func (s *Store) write(ctx context.Context, key string, content io.Reader) (size int64, sum string, err error) {
+	if err := s.begin(ctx, key); err != nil {
+		return 0, "", err
+	}
+	defer func() {
+		if err != nil {
+			_ = s.finish(context.WithoutCancel(ctx), key) // or Sweep does it
+		}
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var file *os.File // in a bucket that is a directory
@@ -193,35 +216,5 @@ func (s *Store) Open(ctx context.Context, project build.ProjectID, version, name
 			return nil, fmt.Errorf("open the content of artifact %s: %w", a.ID, err)
 		}
 		seen = a.ID // it was replaced just now, or its content is lost
-	}
-}
-
-// sweepAge is how old a blob is that nothing names and that no upload still works on.
-const sweepAge = 24 * time.Hour
-
-// Sweep removes what uploads that did not come to their end left in the bucket.
-func (s *Store) Sweep(ctx context.Context) error {
-	ids, err := s.index.ArtifactIDs(ctx)
-	if err != nil {
-		return fmt.Errorf("list the artifacts: %w", err)
-	}
-	used := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		used[id] = true
-	}
-	var failed error
-	for all := s.bucket.List(nil); ; {
-		object, err := all.Next(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			return failed
-		case err != nil:
-			return errors.Join(failed, fmt.Errorf("list the bucket: %w", err))
-		case used[object.Key] || s.now().Sub(object.ModTime) < sweepAge:
-			continue
-		}
-		if err := s.bucket.Delete(ctx, object.Key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-			failed = errors.Join(failed, fmt.Errorf("remove %s from the bucket: %w", object.Key, err))
-		}
 	}
 }

@@ -326,6 +326,7 @@ func TestCutOffUpload(t *testing.T) {
 	_ = w.Close()
 }
 
+// TestSweep removes what was written down as unfinished or as removed. What the index does not know, for whatever reason, stays.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -334,11 +335,20 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBundle(t, bucket)
-	a := b.must(t, "app", "content")
+	a, young := b.must(t, "app", "content"), build.NewArtifactID()
+	replaced, err := b.Keep(t.Context(), strings.NewReader("an archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	yesterday := time.Now().Add(-25 * time.Hour)
-	for name, at := range map[string]time.Time{a.ID: yesterday, "new": time.Now(), "old": yesterday} {
+	for name, at := range map[string]time.Time{
+		a.ID: yesterday, a.ID + ".unfinished": yesterday, // the server was killed after it was published
+		young: yesterday, young + ".unfinished": time.Now(),
+		replaced: yesterday, replaced + ".unfinished": yesterday,
+		"unknown": yesterday,
+	} {
 		file := filepath.Join(dir, name)
-		if name != a.ID {
+		if _, err := os.Stat(file); err != nil {
 			if err := os.WriteFile(file, []byte("rest"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -347,13 +357,63 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.Sweep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if keys := b.keys(t); !slices.Equal(keys, []string{a.ID, "new"}) {
-		t.Errorf("left are %v", keys)
+	for range 2 {
+		if err := b.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{a.ID, young, young + ".unfinished", "unknown"}
+		slices.Sort(want)
+		if keys := b.keys(t); !slices.Equal(keys, want) {
+			t.Errorf("left are %v, want %v", keys, want)
+		}
+		if files, bytes, err := b.Unnamed(t.Context()); files != 1 || bytes != 4 || err != nil {
+			t.Errorf("unnamed are %d files of %d bytes, %v", files, bytes, err)
+		}
 	}
 	if got, err := io.ReadAll(b.open(t, "app")); !bytes.Equal(got, []byte("content")) || err != nil {
 		t.Error(string(got), err)
+	}
+}
+
+// TestSweepReplaced removes content that was replaced when the server that did so could not remove it.
+func TestSweepReplaced(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		old := b.must(t, "app", "old")
+		newer := b.must(t, "app", "new")
+		if err := b.bucket.WriteAll(t.Context(), old.ID, []byte("old"), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if keys := b.keys(t); !slices.Equal(keys, []string{newer.ID}) {
+			t.Errorf("left are %v, want %s", keys, newer.ID)
+		}
+	})
+}
+
+// TestSweepOtherDatabase opens the bucket with a database that knows nothing of it: everything stays.
+func TestSweepOtherDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open := func() *bundle {
+		bucket, err := artifact.OpenDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newBundle(t, bucket)
+	}
+	a := open().must(t, "app", "content")
+	yesterday := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, a.ID), yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
+	other := open()
+	if err := other.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if keys := other.keys(t); !slices.Equal(keys, []string{a.ID}) {
+		t.Errorf("left are %v, want %s", keys, a.ID)
 	}
 }

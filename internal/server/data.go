@@ -7,31 +7,21 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"atelier/internal/build"
 	"atelier/internal/fault"
+	"atelier/internal/filelock"
 )
 
 // lockDir makes sure that one server at a time works in a data directory. The lock is gone with the process.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "server.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+func lockDir(dir string) (*filelock.Lock, error) {
+	lock, err := filelock.Try(filepath.Join(dir, "server.lock"))
+	if held, ok := errors.AsType[*filelock.HeldError](err); ok {
+		return nil, fault.New(fault.Invalid, "--data-dir: another server works in %s (%s)", dir, held.Holder())
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "--data-dir: %s cannot be written", dir)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = fault.New(fault.Invalid, "--data-dir: another server works in %s", dir)
-		}
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// unlockDir gives a data directory free. To close the file would not do: a process that is being started at this moment has it too, until
-// its program begins.
-func unlockDir(f *os.File) error {
-	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+	return lock, nil
 }
 
 // serverID returns what names this server in leases. It stays the same over restarts, so that a server that begins knows which
@@ -67,5 +57,17 @@ func writeWhole(path string, data []byte, mode os.FileMode) (err error) {
 	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir brings the names in a directory to the disk.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -32,6 +32,7 @@ import (
 	"atelier/internal/executor/container"
 	"atelier/internal/executor/host"
 	"atelier/internal/fault"
+	"atelier/internal/filelock"
 	"atelier/internal/hook"
 	"atelier/internal/httpapi"
 	"atelier/internal/iam"
@@ -41,7 +42,6 @@ import (
 	"atelier/internal/objects"
 	"atelier/internal/plan"
 	"atelier/internal/purge"
-	"atelier/internal/secret"
 	"atelier/internal/source"
 	"atelier/internal/store"
 	"atelier/internal/template"
@@ -50,13 +50,14 @@ import (
 
 // Config is everything that an operator can choose. cmd/atelier fills it from flags, the environment and a file.
 type Config struct {
-	Listen   string // host:port; port 0 takes a free one
-	DataDir  string
-	Database string // sqlite:PATH or postgres://…; a file in DataDir when empty
-	KeyFile  string // of the key that seals secrets; a file in DataDir when empty
-	ManyKeys bool   // the database may have secrets of other keys, which are of no use then; for demonstrations
-	Region   string
-	Domain   string // the tenant that the first start makes
+	Listen      string // host:port; port 0 takes a free one
+	DataDir     string
+	Database    string // sqlite:PATH or postgres://…; a file in DataDir when empty
+	KeyFile     string // of the key that seals secrets; a file in DataDir when empty
+	NewDatabase bool   // an empty database may take the place of the one that the data directory belongs to
+	ManyKeys    bool   // the database may have secrets of other keys, which are of no use then; for demonstrations
+	Region      string
+	Domain      string // the tenant that the first start makes
 
 	TLSCert       string // files in PEM; both or none
 	TLSKey        string
@@ -101,7 +102,7 @@ type Config struct {
 // Server is a running Atelier.
 type Server struct {
 	config  Config
-	lock    *os.File
+	lock    *filelock.Lock
 	store   *store.Store
 	logs    *logs.Store
 	files   *artifact.Store
@@ -155,7 +156,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := s.takeAddress(ctx); err != nil {
 		return nil, err
 	}
-	parts, err := OpenParts(ctx, c)
+	parts, err := openParts(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -317,48 +318,6 @@ func (c Config) isolation() host.Isolation {
 	return isolation
 }
 
-// Parts are the database and what works on it alone. The administration commands need no more.
-type Parts struct {
-	Store     *store.Store
-	Sealer    *secret.Sealer
-	IAM       *iam.Service
-	Endpoints *endpoint.Service
-}
-
-// OpenParts opens the database and the key that seals secrets in it.
-func OpenParts(ctx context.Context, c Config) (Parts, error) {
-	file := cmp.Or(c.KeyFile, DefaultKeyFile(c.DataDir))
-	sealer, err := secret.Open(file)
-	if err != nil {
-		return Parts{}, err
-	}
-	db, err := store.Open(ctx, cmp.Or(c.Database, "sqlite:"+filepath.Join(c.DataDir, "atelier.db")))
-	if err != nil {
-		return Parts{}, err
-	}
-	if !c.ManyKeys {
-		if err := checkKey(ctx, db, sealer, file); err != nil {
-			return Parts{}, errors.Join(err, db.Close())
-		}
-	}
-	return Parts{
-		Store: db, Sealer: sealer, IAM: iam.New(iam.Parts{Store: db, Sealer: sealer, Region: c.Region}),
-		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
-	}, nil
-}
-
-// checkKey reports whether the key is that of the database.
-func checkKey(ctx context.Context, db *store.Store, sealer *secret.Sealer, file string) error {
-	sealed, err := db.KeyCheck(ctx, func() (string, error) { return sealer.Seal("atelier") })
-	if err != nil {
-		return fmt.Errorf("check the key: %w", err)
-	}
-	if _, err := sealer.Open(sealed); err != nil {
-		return fault.Field("--key-file", "%s has another key than the one that sealed the secrets in the database", file)
-	}
-	return nil
-}
-
 // DefaultKeyFile returns where the key that seals secrets is in a data directory.
 func DefaultKeyFile(dataDir string) string { return filepath.Join(dataDir, "secret.key") }
 
@@ -469,13 +428,14 @@ func (s *Server) closeStores() error {
 		errs = append(errs, s.audit.Close())
 	}
 	if s.lock != nil {
-		errs = append(errs, unlockDir(s.lock))
+		errs = append(errs, s.lock.Unlock())
 	}
 	return errors.Join(errs...)
 }
 
 // sweepUntil removes what has expired, now and then.
 func (s *Server) sweepUntil(ctx context.Context) {
+	s.reportUnnamed(ctx)
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
 	for {
@@ -483,13 +443,24 @@ func (s *Server) sweepUntil(ctx context.Context) {
 			s.config.Log.Error("remove expired tokens and keys", "error", err)
 		}
 		if err := s.files.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.config.Log.Error("remove what failed uploads left", "error", err)
+			s.config.Log.Error("remove artifacts that are needed no more", "error", err)
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// reportUnnamed says how many uploaded files the database does not know, as after a backup of it was restored. They stay.
+func (s *Server) reportUnnamed(ctx context.Context) {
+	files, bytes, err := s.files.Unnamed(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		s.config.Log.Error("look for artifacts that the database does not name", "error", err)
+	case files > 0:
+		s.config.Log.Warn("the database does not name some artifacts; they are left where they are", "files", files, "bytes", bytes)
 	}
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 
 	"atelier/internal/build"
 )
@@ -25,7 +26,7 @@ func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int
 				string(a.RecordID), fence)); err != nil {
 				return err
 			}
-			replaced, err = publishArtifact(ctx, t, a)
+			replaced, err = publishArtifact(ctx, t, a, s.Now())
 			return err
 		})
 		if !s.dialect.isDuplicate(err) || ctx.Err() != nil {
@@ -36,7 +37,7 @@ func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int
 }
 
 // publishArtifact clears the address and takes it. Who else does so at the same time makes the insertion fail.
-func publishArtifact(ctx context.Context, t *tx, a build.Artifact) (replaced string, err error) {
+func publishArtifact(ctx context.Context, t *tx, a build.Artifact, now time.Time) (replaced string, err error) {
 	var known int
 	if err := t.row(ctx, `SELECT COUNT(*) FROM artifacts WHERE id = ?`, a.ID).Scan(&known); err != nil || known > 0 {
 		return "", err
@@ -62,7 +63,20 @@ func publishArtifact(ctx context.Context, t *tx, a build.Artifact) (replaced str
 	}
 	_, err = t.exec(ctx, `INSERT INTO artifacts (`+artifactColumns+`, replaced_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
 		a.ID, string(a.ProjectID), a.Version, a.Name, a.Path, a.Size, a.SHA256, string(a.RecordID), millis(a.CreatedAt))
-	return strings.Join(append(own, others...), ""), err // at most one stood there
+	if err != nil {
+		return "", err
+	}
+	replaced = strings.Join(append(own, others...), "") // at most one stood there
+	return replaced, removeContent(ctx, t, replaced, now)
+}
+
+// removeContent writes down that the content under a key, if it is not empty, is needed no more.
+func removeContent(ctx context.Context, t *tx, key string, now time.Time) error {
+	if key == "" {
+		return nil
+	}
+	_, err := t.exec(ctx, `INSERT INTO removed_contents (id, removed_at) VALUES (?, ?) ON CONFLICT DO NOTHING`, key, millis(now))
+	return err
 }
 
 func scanID(row scanner) (id string, err error) { return id, row.Scan(&id) }
@@ -91,4 +105,29 @@ func (s *Store) ArtifactIDs(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return collect(rows, scanID)
+}
+
+// ContentNeeded implements [artifact.Index].
+func (s *Store) ContentNeeded(ctx context.Context, key string) (bool, error) {
+	var n int
+	err := s.reader.row(ctx, `SELECT (SELECT COUNT(*) FROM artifacts WHERE id = ? AND replaced_at = 0)
+		+ (SELECT COUNT(*) FROM reports WHERE archive_id = ? AND archive_id <> '')`, key, key).Scan(&n)
+	return n > 0, err
+}
+
+// RemovedContents implements [artifact.Index].
+func (s *Store) RemovedContents(ctx context.Context, since time.Time) ([]string, error) {
+	rows, err := s.reader.rows(ctx, `SELECT id FROM removed_contents WHERE removed_at >= ? ORDER BY removed_at`, millis(since))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanID)
+}
+
+// ForgetRemovedContents implements [artifact.Index].
+func (s *Store) ForgetRemovedContents(ctx context.Context, before time.Time) error {
+	return s.write(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM removed_contents WHERE removed_at < ?`, millis(before))
+		return err
+	})
 }

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -22,6 +24,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"atelier/internal/fault"
+	"atelier/internal/filelock"
 )
 
 // dialect is what the two databases do not share.
@@ -30,6 +33,16 @@ type dialect interface {
 	open() (reader, writer *sql.DB, err error)
 	// openForLeases returns connections to renew leases with, where reader and writer are the same.
 	openForLeases() (*sql.DB, error)
+	// name names the database in messages, without a password.
+	name() string
+	// isNew reports whether there is nothing at the database's place, so that opening would make it.
+	isNew() bool
+	// lock keeps other servers from a database that one server has to itself; nil where several may share it.
+	lock() (*filelock.Lock, error)
+	// hasTable is a query that says whether there is a table of a name.
+	hasTable() string
+	// blame adds what to do to an error that says that the database is damaged.
+	blame(err error) error
 	// prepares reports whether statements are worth preparing. Where they are, the writing pool must have a connection to
 	// spare for it while a transaction runs.
 	prepares() bool
@@ -62,6 +75,45 @@ func unavailable(err error) error {
 
 // sqlite is a database in one file. It has one writer at a time; readers never wait for it.
 type sqlite struct{ path string }
+
+func (d sqlite) name() string { return d.path }
+
+func (d sqlite) isNew() bool {
+	info, err := os.Stat(d.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
+
+// lock locks the database file itself, so that no other name of it leads around the lock. SQLite's own locks are of another
+// kind, and do not meet this one.
+func (d sqlite) lock() (*filelock.Lock, error) {
+	lock, err := filelock.Try(d.path)
+	if held, ok := errors.AsType[*filelock.HeldError](err); ok {
+		return nil, fault.New(fault.Invalid, "--database: %s is the database of another server that runs (%s). Stop that one, or give this one a database of its own. "+
+			"Servers share a PostgreSQL database only", d.path, held.Holder())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return lock, nil
+}
+
+func (sqlite) hasTable() string {
+	return `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)`
+}
+
+func (d sqlite) blame(err error) error {
+	switch sqliteCode(err) & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return d.damaged(err)
+	default:
+		return err
+	}
+}
+
+func (d sqlite) damaged(err error) error {
+	return fault.Wrap(err, fault.Invalid, "--database: %s is damaged, or no SQLite database. Keep the file, and restore a backup in its place; "+
+		"what can still be read is printed by: sqlite3 %s .recover", d.path, d.path)
+}
 
 func (d sqlite) open() (reader, writer *sql.DB, err error) {
 	// The file holds password hashes and sealed secrets, so nobody else may read it. SQLite gives its other files the same mode.
@@ -168,6 +220,23 @@ type postgres struct{ url string }
 
 // connectTimeout bounds the making of a connection, unless the address says otherwise.
 const connectTimeout = 5 * time.Second
+
+func (d postgres) name() string {
+	config, err := pgconn.ParseConfig(d.url)
+	if err != nil {
+		return "the PostgreSQL database"
+	}
+	return fmt.Sprintf("the PostgreSQL database %s on %s", config.Database, config.Host)
+}
+
+func (postgres) isNew() bool                   { return false }
+func (postgres) lock() (*filelock.Lock, error) { return nil, nil }
+func (postgres) blame(err error) error         { return err }
+
+// hasTable looks where the tables of the connection are made.
+func (postgres) hasTable() string {
+	return `SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?)`
+}
 
 func (d postgres) open() (reader, writer *sql.DB, err error) {
 	db, err := d.connections(max(8, 4*runtime.GOMAXPROCS(0)))

@@ -89,6 +89,10 @@ func (s *Store) Purge(ctx context.Context, id build.JobID, now time.Time, n int)
 }
 
 func purgeRecord(ctx context.Context, t *tx, id string, now time.Time) error {
+	if _, err := t.exec(ctx, `INSERT INTO removed_contents (id, removed_at) SELECT archive_id, CAST(? AS BIGINT) FROM reports
+		WHERE record_id = ? AND archive_id <> '' ON CONFLICT DO NOTHING`, millis(now), id); err != nil {
+		return err
+	}
 	for _, query := range ofRecord {
 		if _, err := t.exec(ctx, query, id); err != nil {
 			return err

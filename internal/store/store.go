@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"atelier/internal/fault"
+	"atelier/internal/filelock"
 )
 
 // Store is an open database.
@@ -27,11 +28,13 @@ type Store struct {
 	epoch   epochCache
 	clock   clock
 	noticed chan struct{} // holds one token when notices were stored
+	id      string
+	lock    *filelock.Lock // nil where several may serve the database, or where this process does not
 }
 
 // Open opens the database at url, makes or updates its schema, and returns it. The url is
-// "sqlite:PATH" or "postgres://…".
-func Open(ctx context.Context, url string) (*Store, error) {
+// "sqlite:PATH" or "postgres://…". A database that is damaged is an error that says so.
+func Open(ctx context.Context, url string, opts ...Option) (_ *Store, err error) {
 	var d dialect
 	switch scheme, rest, _ := strings.Cut(url, ":"); scheme {
 	case "sqlite":
@@ -41,42 +44,92 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	default:
 		return nil, fault.Field("database", "must begin with sqlite: or postgres://, found %q", scheme)
 	}
-	reader, writer, err := d.open()
-	if err != nil {
+	o := options{check: func(Identity) error { return nil }}
+	for _, option := range opts {
+		option(&o)
+	}
+	if d.isNew() {
+		if err := o.check(Identity{Name: d.name(), Empty: true}); err != nil {
+			return nil, err
+		}
+	}
+	s := &Store{dialect: d, noticed: make(chan struct{}, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(d.blame(err), s.Close())
+		}
+	}()
+	if o.exclusive {
+		if s.lock, err = d.lock(); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.connect(); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Store{dialect: d, reader: newPool(reader, d), noticed: make(chan struct{}, 1)}
-	if writer == reader {
-		s.writer = s.reader
-		leases, err := d.openForLeases()
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open the database: %w", err), s.reader.close())
-		}
-		s.leases = newPool(leases, d)
-	} else {
-		s.writer = newPool(writer, d)
-		s.leases = s.writer
-		s.turns = &turns{taken: make(chan struct{}, 1)}
-	}
-	if err := migrate(ctx, writer, d); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.setClock(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("ask the database for its time: %w", err), s.Close())
+	if err := s.prepare(ctx, o.check); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
+// connect opens the connections, of which none need be made yet.
+func (s *Store) connect() error {
+	reader, writer, err := s.dialect.open()
+	if err != nil {
+		return err
+	}
+	s.reader = newPool(reader, s.dialect)
+	if writer != reader {
+		s.writer = newPool(writer, s.dialect)
+		s.leases = s.writer
+		s.turns = &turns{taken: make(chan struct{}, 1)}
+		return nil
+	}
+	s.writer = s.reader
+	leases, err := s.dialect.openForLeases()
+	if err != nil {
+		return err
+	}
+	s.leases = newPool(leases, s.dialect)
+	return nil
+}
+
+// prepare makes sure that the database is whole, the right one and up to date.
+func (s *Store) prepare(ctx context.Context, check func(Identity) error) error {
+	identity, err := s.identify(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the database: %w", err)
+	}
+	if err := check(identity); err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.writer.db, s.dialect); err != nil {
+		return err
+	}
+	if err := s.takeID(ctx); err != nil {
+		return err
+	}
+	if err := s.setClock(ctx); err != nil {
+		return fmt.Errorf("ask the database for its time: %w", err)
+	}
+	return nil
+}
+
 // Close closes the database.
 func (s *Store) Close() error {
-	err := s.reader.close()
-	if s.writer != s.reader {
-		err = errors.Join(err, s.writer.close())
+	var errs []error
+	closed := map[*pool]bool{nil: true}
+	for _, p := range []*pool{s.reader, s.writer, s.leases} {
+		if !closed[p] {
+			closed[p] = true
+			errs = append(errs, p.close())
+		}
 	}
-	if s.leases != s.writer {
-		err = errors.Join(err, s.leases.close())
+	if s.lock != nil {
+		errs = append(errs, s.lock.Unlock())
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // Ping reports whether the database answers.

@@ -96,6 +96,20 @@ func testArtifacts(t *testing.T, open Opener) {
 		check(t, s, newer)
 		of(t, s, first, old, other)
 		of(t, s, second, newer)
+		if gone, err := s.RemovedContents(t.Context(), time.Now().Add(-time.Minute)); err != nil || !slices.Equal(gone, []string{old.ID}) {
+			t.Errorf("removed are %v, %v; want %s", gone, err, old.ID)
+		}
+		if err := s.ForgetRemovedContents(t.Context(), time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := s.RemovedContents(t.Context(), time.Time{}); err != nil || len(gone) > 0 {
+			t.Errorf("remembered are %v, %v", gone, err)
+		}
+		for id, want := range map[string]bool{old.ID: false, newer.ID: true, "unknown": false, "": false} {
+			if needed, err := s.ContentNeeded(t.Context(), id); err != nil || needed != want {
+				t.Errorf("%q is needed: %v, %v", id, needed, err)
+			}
+		}
 		ids, err := s.ArtifactIDs(t.Context())
 		slices.Sort(ids)
 		if want := []string{other.ID, newer.ID}; err != nil || !slices.Equal(ids, want) {

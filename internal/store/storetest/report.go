@@ -55,6 +55,9 @@ func testReports(t *testing.T, open Opener) {
 			}
 		}
 		check(t, s, id, first, second)
+		if needed, err := s.ContentNeeded(t.Context(), first.Archive); err != nil || !needed {
+			t.Errorf("the archive is needed: %v, %v", needed, err)
+		}
 		keys, err := s.ArtifactIDs(t.Context())
 		if err != nil || !slices.Equal(keys, []string{first.Archive}) {
 			t.Errorf("needed are %v, %v; want %s", keys, err, first.Archive)
@@ -63,6 +66,22 @@ func testReports(t *testing.T, open Opener) {
 			t.Errorf("with an old fence: %v", err)
 		}
 		check(t, s, id, first, second)
+	})
+	t.Run("the archive goes with its build", func(t *testing.T) {
+		t.Parallel()
+		s, lease := begin(t)
+		r := aReport(lease.Record.ID, 1)
+		end := build.Progress{Reports: []build.Report{r}, End: &build.End{State: build.Succeeded, At: start}}
+		if err := s.Report(t.Context(), r.RecordID, lease.Fence, end); err != nil {
+			t.Fatal(err)
+		}
+		now := start.Add(time.Hour)
+		if err := s.PurgeBuilds(t.Context(), []build.RecordID{r.RecordID}, now); err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := s.RemovedContents(t.Context(), now); err != nil || !slices.Equal(gone, []string{r.Archive}) {
+			t.Errorf("removed are %v, %v; want %s", gone, err, r.Archive)
+		}
 	})
 	t.Run("a flow has the reports of its children", func(t *testing.T) {
 		t.Parallel()
