@@ -25,6 +25,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"atelier/internal/build"
+	"atelier/internal/fault"
 )
 
 // Index knows which upload stands at an address. The store implements it.
@@ -114,7 +115,7 @@ func (s *Store) Keep(ctx context.Context, content io.Reader) (key string, err er
 func (s *Store) Kept(ctx context.Context, key string) (io.ReadCloser, int64, error) {
 	r, err := s.bucket.NewReader(ctx, key, nil)
 	if err != nil {
-		return nil, 0, fmt.Errorf("open the content %s: %w", key, err)
+		return nil, 0, s.gone(err, fmt.Sprintf("the archive %s", key))
 	}
 	return r, r.Size(), nil
 }
@@ -201,7 +202,15 @@ func (s *Store) Of(ctx context.Context, id build.RecordID) ([]build.Artifact, er
 	return s.index.ArtifactsOf(ctx, id)
 }
 
-// Open opens the file at an address. The error is a fault.NotFound when there is none.
+// gone returns the error of content that could not be opened. Content that is not there is said to be gone, since the index names it.
+func (s *Store) gone(err error, what string) error {
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return fault.Wrap(err, fault.NotFound, "the content of %s is gone: it is not on the disk of this server, which has either lost it or not run the build", what)
+	}
+	return fmt.Errorf("open %s: %w", what, err)
+}
+
+// Open opens the file at an address. The error is a fault.NotFound when there is none, or when its content is gone.
 func (s *Store) Open(ctx context.Context, project build.ProjectID, version, name string) (*File, error) {
 	for seen := ""; ; {
 		a, err := s.index.Artifact(ctx, project, version, name)
@@ -213,7 +222,7 @@ func (s *Store) Open(ctx context.Context, project build.ProjectID, version, name
 			return newFile(a, r), nil
 		}
 		if gcerrors.Code(err) != gcerrors.NotFound || a.ID == seen {
-			return nil, fmt.Errorf("open the content of artifact %s: %w", a.ID, err)
+			return nil, s.gone(err, fmt.Sprintf("the file %s/%s", version, name))
 		}
 		seen = a.ID // it was replaced just now, or its content is lost
 	}

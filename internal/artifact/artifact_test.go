@@ -280,7 +280,7 @@ func TestDamage(t *testing.T) {
 		if err := b.bucket.Delete(t.Context(), a.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Open(t.Context(), project, "1.0", "app"); err == nil || fault.KindOf(err) != fault.Internal {
+		if _, err := b.Open(t.Context(), project, "1.0", "app"); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "is gone") {
 			t.Errorf("a lost file: %v", err)
 		}
 	})

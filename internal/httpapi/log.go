@@ -60,6 +60,9 @@ func (a *API) followLog(c call, in followLogRequest) (*envelope[followLogAnswer]
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkLog(record); err != nil {
+		return nil, err
+	}
 	length := int(in.Length)
 	if length == 0 {
 		length = defaultLength
@@ -138,6 +141,9 @@ func (a *API) followLogWindow(c call, in followWindowRequest) (*envelope[windowA
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkLog(record); err != nil {
+		return nil, err
+	}
 	final := record.State.Final()
 	part, err := a.Logs.Window(record.ID, window, final)
 	if err != nil {
@@ -162,6 +168,18 @@ type downloadLogRequest struct {
 	Compress flag     `query:"compress"`
 }
 
+// checkLog reports a log that should be there and is not. A build that has begun has one, and until then it is taken for empty.
+func (a *API) checkLog(record build.Record) error {
+	if record.StartedAt.IsZero() {
+		return nil
+	}
+	there, err := a.Logs.Exists(record.ID)
+	if err == nil && !there {
+		err = fault.New(fault.NotFound, "the log of build %d is gone: its file is not on the disk of this server, which has either lost it or not run the build", record.Number)
+	}
+	return err
+}
+
 // level is the least level of the lines in a log.
 type level struct{ debug bool }
 
@@ -179,6 +197,9 @@ func (l *level) parse(name, value string) error {
 func (a *API) downloadLog(c call, in downloadLogRequest) (*download, error) {
 	record, err := a.Builds.RecordByID(c.ctx(), c.actor(), build.RecordID(in.RecordID))
 	if err != nil {
+		return nil, err
+	}
+	if err := a.checkLog(record); err != nil {
 		return nil, err
 	}
 	log, err := a.Logs.Reader(record.ID)
@@ -245,6 +266,9 @@ func (a *API) downloadStepLog(c call, in stepLogRequest) (*download, error) {
 	}
 	steps, err := a.Builds.StepsOf(c.ctx(), record)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.checkLog(record); err != nil {
 		return nil, err
 	}
 	for _, s := range steps {

@@ -56,6 +56,9 @@ func (a *API) followLogEvents(c call, in logEventsRequest) (*logEvents, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.checkLog(record); err != nil {
+		return nil, err
+	}
 	return &logEvents{API: a, actor: c.actor(), record: record.ID, offset: int64(offset), times: usualTimes}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -14,10 +15,11 @@ import (
 	"atelier/internal/crash"
 )
 
-// What stands behind the name of a log that is compressed, and of one that is being.
+// What stands behind the name of a log that is compressed, of one that is being, and of one that is being expanded.
 const (
 	compressedSuffix = ".zst"
 	halfSuffix       = ".zst.tmp"
+	expandingSuffix  = ".tmp"
 )
 
 // minCompressed is how large a log must be for it to be worth the while.
@@ -86,7 +88,7 @@ func (s *Store) eachPlain(ctx context.Context, do func(build.RecordID)) {
 		if err != nil || entry.IsDir() {
 			return ctx.Err() // what cannot be read is not compressed
 		}
-		if strings.HasSuffix(path, halfSuffix) {
+		if strings.HasSuffix(path, ".log"+halfSuffix) || strings.HasSuffix(path, ".log"+expandingSuffix) {
 			os.Remove(path)
 		}
 		if id, ok := strings.CutSuffix(entry.Name(), ".log"); ok && isUUID(id) {
@@ -161,6 +163,34 @@ func (s *Store) swap(id build.RecordID, path string, size int64) error {
 		return errors.Join(err, os.Remove(path+compressedSuffix))
 	}
 	return os.Remove(path) // at once: the file is open, and the space is freed later
+}
+
+// expand makes the plain form of a compressed log again, for a build that writes to its log after it was over. Such a build is
+// one of a database that was restored from a backup. The error is [fs.ErrNotExist] when there is no compressed form.
+func (s *Store) expand(path string) (err error) {
+	compressed, err := os.Open(path + compressedSuffix)
+	if err != nil {
+		return err
+	}
+	defer compressed.Close()
+	s.forms.Lock()
+	defer s.forms.Unlock()
+	log, size, err := openFrames(compressed)
+	if err != nil {
+		return err
+	}
+	plain, err := os.OpenFile(path+expandingSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(plain, io.NewSectionReader(log, 0, size))
+	if err = errors.Join(err, plain.Sync(), plain.Close()); err != nil {
+		return errors.Join(err, os.Remove(path+expandingSuffix))
+	}
+	if err := os.Rename(path+expandingSuffix, path); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(filepath.Dir(path)), os.Remove(path+compressedSuffix))
 }
 
 func syncDir(path string) error {

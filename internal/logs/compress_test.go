@@ -2,6 +2,7 @@ package logs_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -104,8 +105,14 @@ func TestCompressedLogReadsTheSame(t *testing.T) {
 	if n, err := store.Size(record); n != size || err != nil {
 		t.Errorf("size %d, %v, want %d", n, err, size)
 	}
-	if _, err := store.Append(record); err == nil {
-		t.Error("a compressed log was continued")
+	again, err := store.Append(record)
+	ok(t, err)
+	ok(t, errors.Join(again.Info("It goes on."), again.Close()))
+	if got := content(t, store); !strings.HasPrefix(got, text) || !strings.HasSuffix(got, "[INFO] It goes on.\n") {
+		t.Errorf("a compressed log was continued as %d bytes of %d: %.100q", len(got), size, got[min(len(got), len(text)):])
+	}
+	if got := names(t, path); got != ".log" {
+		t.Errorf("then there are the files %s", got)
 	}
 	ok(t, store.Remove(record))
 	if got := content(t, store) + names(t, path); got != "" {

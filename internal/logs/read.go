@@ -16,6 +16,15 @@ import (
 // maxChunk bounds what one call reads into memory.
 const maxChunk = 4 << 20
 
+// Exists reports whether a build has a log. An empty log is one.
+func (s *Store) Exists(id build.RecordID) (bool, error) {
+	file, _, err := s.open(id)
+	if file == nil || err != nil {
+		return false, err
+	}
+	return true, file.Close()
+}
+
 // Size returns how long the log of a build is, in bytes; 0 when there is none.
 func (s *Store) Size(id build.RecordID) (int64, error) {
 	file, size, err := s.open(id)

@@ -107,10 +107,11 @@ func (s *Store) setWriting(id build.RecordID, change int) {
 func (s *Store) appendTo(id build.RecordID, path string) (*Log, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(path + compressedSuffix); err == nil {
-			return nil, errors.New("open a log: it is complete and compressed, and cannot be continued")
+		if err = s.expand(path); errors.Is(err, fs.ErrNotExist) {
+			file, err = s.create(path)
+		} else if err == nil {
+			file, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 		}
-		file, err = s.create(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open a log: %w", err)
