@@ -72,11 +72,16 @@ func OpenDir(dir string) (*blob.Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the directory of artifacts: %w", err)
 	}
+	there := make(map[string]bool, len(entries))
 	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), ".tmp") { // as the library calls what is not whole
+		there[entry.Name()] = true
+	}
+	for name := range there {
+		key, marked := strings.CutSuffix(name, unfinishedSuffix)
+		if !strings.HasSuffix(name, ".tmp") && (!marked || there[key]) { // as the library calls what is not whole
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("remove an upload that was cut off: %w", err)
 		}
 	}
