@@ -120,11 +120,27 @@ func (s *Service) SetSecret(ctx context.Context, actor build.Actor, project buil
 // errUnproven is the answer to whoever does not know the secret; it is the same when there is no such project, or no secret.
 var errUnproven = fault.New(fault.Unauthenticated, "the signature is not right for a hook of this project")
 
-// Receive stores what a provider sends. The error is a fault.Unauthenticated when it is not signed with the project's secret.
-func (s *Service) Receive(ctx context.Context, project build.ProjectID, p Provider, h http.Header, body []byte) (id string, err error) {
+// Admit judges the headers of what a provider sends, so that nobody's body is read for a project that takes no hooks, or without
+// a proof that may be right. The errors are those of [Service.Receive].
+func (s *Service) Admit(ctx context.Context, project build.ProjectID, p Provider, h http.Header) error {
 	if !slices.Contains(Providers, p) {
-		return "", fault.Field("provider", "must be one of %v, found %.40q", Providers, p)
+		return fault.Field("provider", "must be one of %v, found %.40q", Providers, p)
 	}
+	if !Claims(p, h) {
+		return errUnproven
+	}
+	secret, err := s.secret(ctx, project)
+	if err != nil {
+		return err
+	}
+	if !ProvenByBody(p) && !Verify(p, secret, h, nil) {
+		return errUnproven
+	}
+	return nil
+}
+
+// secret returns the secret of a project's hooks.
+func (s *Service) secret(ctx context.Context, project build.ProjectID) (string, error) {
 	sealed, err := s.Store.HookSecret(ctx, project)
 	if fault.Is(err, fault.NotFound) {
 		return "", errUnproven
@@ -135,6 +151,18 @@ func (s *Service) Receive(ctx context.Context, project build.ProjectID, p Provid
 	secret, err := s.Sealer.Open(sealed)
 	if err != nil {
 		return "", fmt.Errorf("open the secret of hooks: %w", err)
+	}
+	return secret, nil
+}
+
+// Receive stores what a provider sends. The error is a fault.Unauthenticated when it is not signed with the project's secret.
+func (s *Service) Receive(ctx context.Context, project build.ProjectID, p Provider, h http.Header, body []byte) (id string, err error) {
+	if !slices.Contains(Providers, p) {
+		return "", fault.Field("provider", "must be one of %v, found %.40q", Providers, p)
+	}
+	secret, err := s.secret(ctx, project)
+	if err != nil {
+		return "", err
 	}
 	if !Verify(p, secret, h, body) {
 		return "", errUnproven

@@ -89,6 +89,19 @@ func Content(h http.Header, body []byte) []byte {
 	return []byte(form.Get("payload"))
 }
 
+// ProvenByBody reports whether the proof of a provider is a signature of the body.
+func ProvenByBody(p Provider) bool { return p == GitHub || p == Gitea }
+
+// Claims reports whether headers have a proof in the form of a provider's, right or wrong.
+func Claims(p Provider, h http.Header) bool {
+	proof := first(h, headers[p].proof)
+	if !ProvenByBody(p) {
+		return proof != ""
+	}
+	sum, err := hex.DecodeString(strings.TrimPrefix(proof, "sha256="))
+	return err == nil && len(sum) == sha256.Size
+}
+
 // Verify reports whether a request was made by who knows the secret.
 func Verify(p Provider, secret string, h http.Header, body []byte) bool {
 	switch p {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"atelier/internal/address"
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/endpoint"
@@ -48,9 +49,11 @@ type Parts struct {
 
 	Console http.Handler // the pages for browsers; nil for none
 
-	Access *slog.Logger // gets a line for every request; nil for none
-	Audit  *slog.Logger // gets a line for everything that somebody changes; nil for none
-	Rate   int          // requests with one key in a second; 0 for no limit
+	Access  *slog.Logger    // gets a line for every request; nil for none
+	Audit   *slog.Logger    // gets a line for everything that somebody changes; nil for none
+	Proxies address.Proxies // whose word about the client of a request is taken
+
+	Rate int // requests with one key in a second; 0 for no limit
 
 	MissingIs422 bool // answer 422, not 404, about what does not exist
 
@@ -72,13 +75,13 @@ const (
 	maxHeader = 32 << 10
 
 	// MaxHeaderBytes is for the server, which does not read on beyond it.
-	MaxHeaderBytes = 1 << 20
+	MaxHeaderBytes = 64 << 10
 )
 
 // New returns the API as a handler. Many of the vendor's paths overlap, such as /v3/jobs/{job_id}/copy and
 // /v3/{project_id}/jobs/config, which [http.ServeMux] refuses; the router takes the path whose first fixed segment matches.
 func New(parts Parts) http.Handler {
-	a := &API{Parts: parts, limits: limiter{perSecond: parts.Rate}, bodies: newBodies()}
+	a := &API{Parts: parts, limits: limiter{perSecond: parts.Rate}}
 	a.finished.epoch, a.finished.check = parts.Epoch, parts.Builds.Check
 	mux := chi.NewRouter()
 	for _, o := range a.operations() {
@@ -112,10 +115,14 @@ var (
 	errNoSuchAPI  = gatewayError(http.StatusNotFound, codeNoSuchAPI, "The API does not exist or has not been published in the environment.")
 	errLongURI    = gatewayError(http.StatusRequestURITooLong, codeGateway, "Request URI too large. It may have at most %d bytes.", maxURI)
 	errLongHeader = gatewayError(http.StatusRequestHeaderFieldsTooLarge, codeGateway, "Request headers too large. They may have at most %d bytes.", maxHeader)
-	errLongBody   = gatewayError(http.StatusRequestEntityTooLarge, codeGateway, "Request entity too large. A body may have at most %d bytes.", maxBody)
 	errManyBodies = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "Too many large requests at a time. Try again later.", retryAfter: 1}
+	errSlowBody   = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body came too slowly.")
 	errCutBody    = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body ended before it was complete.")
 )
+
+func longBody(most int64) *apiError {
+	return gatewayError(http.StatusRequestEntityTooLarge, codeGateway, "Request entity too large. A body may have at most %d bytes.", most)
+}
 
 func gatewayError(status int, code, format string, args ...any) *apiError {
 	return &apiError{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
@@ -126,6 +133,8 @@ func gatewayError(status int, code, format string, args ...any) *apiError {
 func (a *API) gateway(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()[requestIDHeader] = []string{newRequestID()}
+		trackBody(w, r)
+		r.RemoteAddr = a.Proxies.Client(r)
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // the documented way to compare it

@@ -82,7 +82,7 @@ func newFixture(tb testing.TB) *fixture {
 	must(err)
 	token, _, err := users.Issue(ctx, iam.TokenRequest{
 		Method: iam.ByPassword, User: iam.UserRef{ID: admin.ID}, Password: "correct horse", Scope: iam.Scope{Region: &iam.Ref{Name: testRegion}},
-	}, "127.0.0.1")
+	}, iam.Origin{Address: "127.0.0.1"})
 	must(err)
 	builds := build.NewService(build.Parts{
 		Store: db, Access: users, Sources: source.Policy{}, Steps: plan.Steps{}, Triggers: trigger.Schedules{Zone: time.UTC}, Sealer: sealer, Engine: idle{}, Region: testRegion, Zone: time.UTC,

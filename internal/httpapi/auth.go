@@ -11,12 +11,21 @@ import (
 
 // authenticate returns who sent a request.
 func (a *API) authenticate(r *http.Request, body []byte) (iam.Caller, error) {
+	pending, err := a.examine(r)
+	if err != nil {
+		return iam.Caller{}, err
+	}
+	return pending.Finish(r.Context(), body)
+}
+
+// examine judges the headers of a request.
+func (a *API) examine(r *http.Request) (*iam.Pending, error) {
 	for _, name := range []string{"X-Auth-Token", "Authorization", "X-Sdk-Date"} {
 		if n := len(r.Header[name]); n > 1 {
-			return iam.Caller{}, &iam.AuthError{Reason: iam.Unproven, Message: name + " is given " + strconv.Itoa(n) + " times"}
+			return nil, &iam.AuthError{Reason: iam.Unproven, Message: name + " is given " + strconv.Itoa(n) + " times"}
 		}
 	}
-	return a.IAM.Authenticate(r.Context(), r, body)
+	return a.IAM.Examine(r.Context(), r)
 }
 
 // authFaults is the table from reasons of refused proofs to statuses and codes of the vendor's gateway.

@@ -5,59 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"reflect"
 	"strings"
 	"unicode/utf8"
 )
 
-// Limits of a request's body. The vendor's gateway has the same size.
-const (
-	maxBody  = 12 << 20
-	maxDepth = 64
-)
-
-// A signature covers the body, so it is read before it is known who sends it. Small ones are taken from everybody; of large ones,
-// which hardly anybody has, only so many are held at a time.
-const (
-	smallBody   = 64 << 10
-	largeBodies = 16
-)
-
-// bodies reads the bodies of requests. Its zero value is not usable.
-type bodies struct{ large chan struct{} }
-
-func newBodies() bodies { return bodies{make(chan struct{}, largeBodies)} }
-
-// read reads the whole body, and returns what is to be called when nobody needs it any more.
-func (b bodies) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
-	release = func() {}
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil, release, nil
-	}
-	if r.ContentLength > maxBody {
-		return nil, release, errLongBody
-	}
-	limited := http.MaxBytesReader(w, r.Body, maxBody)
-	body, err = io.ReadAll(io.LimitReader(limited, smallBody))
-	if err == nil && len(body) == smallBody {
-		select {
-		case b.large <- struct{}{}:
-			release = func() { <-b.large }
-		default:
-			return nil, release, errManyBodies
-		}
-		var rest []byte
-		rest, err = io.ReadAll(limited)
-		body = append(body, rest...)
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		err = errLongBody
-	} else if err != nil {
-		err = errCutBody
-	}
-	return body, release, err
-}
+// maxDepth is how deep the JSON of a body may be nested.
+const maxDepth = 64
 
 // decodeBody decodes a JSON body into v. Keys that v does not have are ignored, since clients send more than the models say;
 // keys that stand twice, deep nesting and wrong types are errors.

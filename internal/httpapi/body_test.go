@@ -3,12 +3,16 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -140,17 +144,18 @@ func TestReadBody(t *testing.T) {
 		want *apiError
 	}{
 		"as large as it may be":       {request(large[1:]), nil},
-		"too large":                   {request(large), errLongBody},
-		"too large, not said before":  {unsized, errLongBody},
+		"too large":                   {request(large), longBody(maxBody)},
+		"too large, not said before":  {unsized, longBody(maxBody)},
 		"the client went away":        {cut, errCutBody},
 		"none":                        {request(""), nil},
 		"the most that can be needed": {request(`{"job_id": ""}`), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			body, release, err := newBodies().read(httptest.NewRecorder(), test.r)
+			trackBody(httptest.NewRecorder(), test.r)
+			body, release, err := (&bodies{}).read(test.r, bodyOwner{most: maxBody})
 			defer release()
-			if got, _ := errors.AsType[*apiError](err); got != test.want {
+			if got, _ := errors.AsType[*apiError](err); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("error is %v, want %v", err, test.want)
 			}
 			if err == nil && int64(len(body)) != test.r.ContentLength {
@@ -160,35 +165,84 @@ func TestReadBody(t *testing.T) {
 	}
 }
 
-// TestLargeBodies checks that strangers cannot fill the memory with bodies that they do not finish, nor keep others from sending small ones.
+// TestLargeBodies checks that strangers cannot fill the memory with bodies that they do not finish, nor keep others from sending
+// theirs.
 func TestLargeBodies(t *testing.T) {
 	t.Parallel()
-	b := newBodies()
-	read := func(body io.Reader) (func(), error) {
-		_, release, err := b.read(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body))
-		return release, err
+	var s bodies
+	begin := func(owner bodyOwner, age time.Duration) (*requestBody, error) {
+		b := &requestBody{ReadCloser: http.NoBody, owner: owner, began: time.Now().Add(-age), control: http.NewResponseController(httptest.NewRecorder())}
+		b.count.Store(smallBody)
+		return b, s.take(b)
 	}
-	large := strings.Repeat(" ", smallBody+1)
-	var held []func()
-	for range largeBodies {
-		release, err := read(strings.NewReader(large))
+	stranger := func(i int) bodyOwner { return bodyOwner{name: fmt.Sprint("stranger", i), most: maxBody} }
+	var first *requestBody
+	for i := range unprovenLarge {
+		b, err := begin(stranger(i/4), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
-		held = append(held, release)
+		if i == 0 {
+			first = b
+			b.began = b.began.Add(-time.Minute) // so it is the slowest
+		}
 	}
-	if _, err := read(strings.NewReader(large)); !errors.Is(err, errManyBodies) {
-		t.Errorf("one more: %v", err)
+	if _, err := begin(stranger(99), 0); err != nil || !first.evicted.Load() || len(s.large) != unprovenLarge {
+		t.Errorf("one stranger more: %v, %d large ones", err, len(s.large))
 	}
-	if release, err := read(strings.NewReader(large[2:])); err != nil {
-		t.Errorf("a small one: %v", err)
-	} else {
-		release()
+	caller := bodyOwner{name: "caller", proven: true, most: maxBody}
+	for i := range largePerOwner {
+		if _, err := begin(caller, 0); err != nil {
+			t.Errorf("body %d of a caller beside those of strangers: %v", i, err)
+		}
 	}
-	held[0]()
-	release, err := read(strings.NewReader(large))
-	if err != nil {
-		t.Errorf("when one is done: %v", err)
+	if _, err := begin(caller, 0); !errors.Is(err, errManyBodies) {
+		t.Errorf("one more of a caller whose others have only begun: %v", err)
 	}
-	release()
+	if _, err := begin(bodyOwner{name: "other", proven: true, most: maxBody}, 0); err != nil || len(s.large) != largeBodies {
+		t.Errorf("another caller: %v, %d large ones", err, len(s.large))
+	}
 }
+
+// TestEvictedBody checks that the reader of a body that has to go finds out at once.
+func TestEvictedBody(t *testing.T) {
+	t.Parallel()
+	server, client := net.Pipe()
+	defer client.Close()
+	l := &oneListener{conn: server, done: make(chan struct{})}
+	outcome := make(chan error, 1)
+	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		trackBody(w, r)
+		b := unread(r)
+		go b.evict()
+		_, err := io.ReadAll(b)
+		outcome <- err
+	})}
+	go func() { _ = s.Serve(l) }()
+	defer s.Close()
+	if _, err := io.WriteString(client, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, client) }()
+	if err := <-outcome; !errors.Is(err, errManyBodies) {
+		t.Errorf("the reader of an evicted body got %v", err)
+	}
+}
+
+// oneListener accepts one connection.
+type oneListener struct {
+	conn net.Conn
+	done chan struct{}
+}
+
+func (l *oneListener) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.done
+	return nil, net.ErrClosed
+}
+
+func (l *oneListener) Close() error   { close(l.done); return nil }
+func (l *oneListener) Addr() net.Addr { return &net.IPAddr{} }

@@ -151,5 +151,9 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, e *apiError, ca
 	if a.MissingIs422 && (e.Code == codeNotFound || e.Code == codeOldNotFound || e.Code == codeNoTemplate) {
 		status = http.StatusUnprocessableEntity
 	}
+	if rest := unread(r); rest != nil && r.ProtoMajor == 1 {
+		rest.answerFirst(w, r, func() { writeJSON(w, status, body) })
+		return
+	}
 	writeJSON(w, status, body)
 }

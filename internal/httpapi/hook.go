@@ -7,7 +7,7 @@ import (
 
 func (a *API) hookOperations() []operation {
 	return []operation{
-		open(handle("ReceiveHook", "POST /v1/hooks/{project_id}/{provider}", own, "Where a host of repositories tells of changes.", a.receiveHook)),
+		a.hook(handle("ReceiveHook", "POST /v1/hooks/{project_id}/{provider}", own, "Where a host of repositories tells of changes.", a.receiveHook)),
 		handle("SetHookSecret", "POST /v1/hooks/{project_id}/secret", own, "Set the secret that hosts of repositories sign with.", a.setHookSecret),
 		handle("ListDeliveries", "GET /v1/hooks/{project_id}/deliveries", own, "What hosts of repositories have told, and what came of it.", a.listDeliveries),
 		handle("ShowDelivery", "GET /v1/hooks/{project_id}/deliveries/{delivery_id}", own, "One of these deliveries.", a.showDelivery),
@@ -23,6 +23,18 @@ type deliveryIDAnswer struct {
 type receiveHookRequest struct {
 	ProjectID projectID `path:"project_id"`
 	Provider  word      `path:"provider"`
+}
+
+// hook is an operation whose proof is a secret of the project.
+func (a *API) hook(o operation) operation {
+	o.admit = func(c call) (string, error) {
+		var project projectID
+		if err := project.parse("project_id", c.r.PathValue("project_id")); err != nil {
+			return "", err
+		}
+		return string(project), a.Hooks.Admit(c.ctx(), build.ProjectID(project), hook.Provider(c.r.PathValue("provider")), c.r.Header)
+	}
+	return open(o)
 }
 
 // receiveHook answers as soon as what was told is stored. What comes of it is found among the deliveries.

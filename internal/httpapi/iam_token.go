@@ -83,12 +83,17 @@ func (a *API) createToken(c call, in createTokenRequest) (none created[*tokenAns
 	if req.Method == iam.FromToken && req.Token == "" {
 		req.Token = c.r.Header.Get("X-Auth-Token")
 	}
-	value, token, err := a.IAM.Issue(c.ctx(), req, c.r.RemoteAddr)
+	value, token, err := a.IAM.Issue(c.ctx(), req, a.originOf(c.r))
 	if err != nil {
 		return none, err
 	}
 	c.w.Header().Set(subjectHeader, value)
 	return created[*tokenAnswer]{a.presentToken(c.r, token)}, nil
+}
+
+// originOf returns where a request comes from.
+func (a *API) originOf(r *http.Request) iam.Origin {
+	return iam.Origin{Address: r.RemoteAddr, Hint: a.Proxies.Hint(r), Agent: r.UserAgent()}
 }
 
 func (a *API) showToken(c call, _ nothing) (*tokenAnswer, error) {

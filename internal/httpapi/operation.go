@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 
+	"atelier/internal/address"
 	"atelier/internal/build"
 	"atelier/internal/iam"
 )
@@ -20,6 +21,8 @@ type operation struct {
 	style   errorStyle
 	global  bool // needs no region: an operation of the identity service
 	open    bool // needs no proof of who calls
+	// admit says, of an open operation whose proof is in the body, whom a request is for; only what may be from there is read.
+	admit   func(c call) (string, error)
 	in, out reflect.Type
 	serve   func(c call) (any, error)
 }
@@ -92,26 +95,65 @@ func (a *API) handler(o operation) http.Handler {
 	})
 }
 
-// answer fills in the rest of a call, and answers it.
-func (a *API) answer(o operation, c *call) (_ any, err error) {
+// answer fills in the rest of a call, and answers it. Who calls is known before the body is read, as far as headers prove it.
+func (a *API) answer(o operation, c *call) (any, error) {
+	if c.r.ContentLength > maxBody {
+		return nil, longBody(maxBody)
+	}
+	pending, owner, err := a.admit(o, c)
+	if err != nil {
+		return nil, err
+	}
 	var release func()
-	c.body, release, err = a.bodies.read(c.w, c.r)
+	c.body, release, err = a.bodies.read(c.r, owner)
 	defer release()
 	if err != nil {
 		return nil, err
 	}
-	if !o.open {
-		if c.caller, err = a.authenticate(c.r, c.body); err != nil {
+	if pending != nil {
+		if c.caller, err = pending.Finish(c.ctx(), c.body); err != nil {
 			return nil, err
 		}
-		if err := a.limited(c.caller); err != nil {
-			return nil, err
-		}
-		if err := c.caller.InRegion(); err != nil && !o.global {
-			return nil, err
+		if !pending.Proven() {
+			if err := a.accept(o, c.caller); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return o.serve(*c)
+}
+
+// admit judges what headers say of the caller, and returns who owns the body; pending is nil for an operation that anybody may
+// call.
+func (a *API) admit(o operation, c *call) (pending *iam.Pending, owner bodyOwner, err error) {
+	switch {
+	case o.admit != nil:
+		owner.name, err = o.admit(*c)
+		owner.name, owner.most = "hook "+owner.name+" "+address.Source(c.r.RemoteAddr), maxBody
+	case o.open:
+		owner = bodyOwner{name: "anybody " + address.Source(c.r.RemoteAddr), most: signInBody}
+	default:
+		if pending, err = a.examine(c.r); err != nil {
+			return nil, owner, err
+		}
+		if !pending.Proven() {
+			return pending, bodyOwner{name: "key " + pending.Claimed() + " " + address.Source(c.r.RemoteAddr), most: maxBody}, nil
+		}
+		c.caller = pending.Caller()
+		return pending, bodyOwner{name: "caller " + c.caller.Key(), proven: true, most: maxBody}, a.accept(o, c.caller)
+	}
+	return nil, owner, err
+}
+
+// accept is what a caller that is proven has to pass.
+func (a *API) accept(o operation, caller iam.Caller) error {
+	if err := a.limited(caller); err != nil {
+		return err
+	}
+	if o.global {
+		return nil
+	}
+	return caller.InRegion()
 }
 
 // write sends an answer. An error means that nothing was sent.

@@ -221,7 +221,7 @@ func TestRegionsOfACaller(t *testing.T) {
 	}
 	// The first call that the SDKs make is signed and has no region: whoever has a key may ask where it is.
 	key := b.newKey(b.dev)
-	caller, err := b.BySignature(ctx, b.signed(key), nil)
+	caller, err := b.Authenticate(ctx, b.signed(key), nil)
 	b.check(err)
 	for name, want := range map[string][]iam.Region{"": {b.region, team}, region: {b.region}, team.Name: {team}, "cn-south-1": {}, "none": {}} {
 		got, err := b.RegionsOf(ctx, caller, name)
@@ -245,8 +245,8 @@ func TestSecretsAreInNoErrorAndNoFormattedValue(t *testing.T) {
 	key := b.newKey(b.dev)
 	token := b.issue(b.login(b.dev))
 	caller := b.caller(b.dev)
-	_, err := b.BySignature(t.Context(), b.signed(signature.Key{Access: key.Access, Secret: "not-the-secret"}), nil)
-	_, _, err2 := b.Issue(t.Context(), iam.TokenRequest{Method: iam.ByAccessKey, Access: key.Access, Secret: key.Secret, Scope: iam.Scope{Region: &iam.Ref{Name: "none"}}}, here)
+	_, err := b.Authenticate(t.Context(), b.signed(signature.Key{Access: key.Access, Secret: "not-the-secret"}), nil)
+	_, _, err2 := b.Issue(t.Context(), iam.TokenRequest{Method: iam.ByAccessKey, Access: key.Access, Secret: key.Secret, Scope: iam.Scope{Region: &iam.Ref{Name: "none"}}}, iam.Origin{Address: here})
 	text := fmt.Sprintf("%+v %v %v", caller, err, err2)
 	for _, s := range []string{key.Secret, token, password, "argon2", "not-the-secret"} {
 		if strings.Contains(text, s) {

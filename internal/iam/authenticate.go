@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"atelier/internal/address"
 	"atelier/internal/iam/signature"
 )
 
@@ -19,29 +20,84 @@ const (
 	authorizeHeader = "Authorization"
 )
 
-// Authenticate returns who sent a request. A signature decides when there is one; a token that comes with it must be good and of the
-// same user. An empty token header counts as none. Other errors than those of the store are [AuthError].
-func (s *Service) Authenticate(ctx context.Context, r *http.Request, body []byte) (Caller, error) {
+// Pending is a request of which the headers have been judged and the body has not been read.
+type Pending struct {
+	service *Service
+	request *http.Request
+
+	caller Caller
+	proven bool
+
+	// Of a signature that covers a body which is not there yet.
+	claim signature.Claim
+	key   *keyEntry
+	who   attempt
+}
+
+// Proven reports whether the headers alone prove who calls: then [Pending.Caller] says who. Otherwise the caller may be anybody
+// who knows the public half of a key that exists.
+func (p *Pending) Proven() bool { return p.proven }
+
+// Caller returns who calls, if that is proven.
+func (p *Pending) Caller() Caller { return p.caller }
+
+// Claimed returns the access key that a request which is not proven says it is signed with.
+func (p *Pending) Claimed() string { return p.claim.Access }
+
+// Examine judges a request by its headers, so that nobody's large body has to be read to find out that it is a stranger's. The
+// body decides only about a signature that covers it: [Pending.Finish] says who calls. A signature decides when there is one; a
+// token that comes with it must be good and of the same user. An empty token header counts as none. Other errors than those of
+// the store are [AuthError].
+func (s *Service) Examine(ctx context.Context, r *http.Request) (*Pending, error) {
+	p := &Pending{service: s, request: r}
 	token := header(r, tokenHeader)
+	var err error
 	switch {
 	case signature.Present(r):
+		err = p.examineSignature(ctx)
 	case token != "":
-		return s.ByToken(ctx, token)
+		p.caller, err = s.ByToken(ctx, token)
+		p.proven = true
 	case header(r, authorizeHeader) == "":
-		return Caller{}, errNoProof
+		err = errNoProof
+	default: // which says what is wrong with it
+		err = p.examineSignature(ctx)
 	}
-	caller, err := s.BySignature(ctx, r, body)
-	if err != nil || token == "" {
-		return caller, err
+	if err != nil {
+		return nil, err
 	}
-	other, err := s.ByToken(ctx, token)
+	return p, nil
+}
+
+// Finish returns who calls, now that the body is there. Proofs that have ended while it came do not count any more.
+func (p *Pending) Finish(ctx context.Context, body []byte) (Caller, error) {
+	token := header(p.request, tokenHeader)
+	if p.key == nil {
+		if len(body) == 0 {
+			return p.caller, nil
+		}
+		return p.service.ByToken(ctx, token)
+	}
+	if err := p.finishSignature(ctx, body); err != nil || token == "" {
+		return p.caller, err
+	}
+	other, err := p.service.ByToken(ctx, token)
 	if err != nil {
 		return Caller{}, err
 	}
-	if other.User.ID != caller.User.ID {
+	if other.User.ID != p.caller.User.ID {
 		return Caller{}, errTwoUsers
 	}
-	return caller, nil
+	return p.caller, nil
+}
+
+// Authenticate returns who sent a request that came with body.
+func (s *Service) Authenticate(ctx context.Context, r *http.Request, body []byte) (Caller, error) {
+	p, err := s.Examine(ctx, r)
+	if err != nil {
+		return Caller{}, err
+	}
+	return p.Finish(ctx, body)
 }
 
 // header returns the first value of a header whose name is in canonical form.
@@ -52,37 +108,66 @@ func header(r *http.Request, name string) string {
 	return ""
 }
 
-// BySignature returns who signed a request that came with body. The address that failures are counted by is r.RemoteAddr.
-// Other errors than those of the store are [AuthError]; a wrong signature and an access key that does not exist look alike.
-func (s *Service) BySignature(ctx context.Context, r *http.Request, body []byte) (Caller, error) {
-	claim, err := signature.Parse(r)
+// examineSignature finds out everything about a signature that does not need the body. The address that failures are counted by
+// is r.RemoteAddr. A wrong signature and an access key that does not exist look alike.
+func (p *Pending) examineSignature(ctx context.Context) error {
+	claim, err := signature.Parse(p.request)
 	if e, ok := errors.AsType[*signature.AlgorithmError](err); ok {
-		return Caller{}, &AuthError{Reason: Unproven, Message: e.Error()}
+		return &AuthError{Reason: Unproven, Message: e.Error()}
 	}
 	if err != nil {
-		return Caller{}, errSignature
+		return errSignature
 	}
-	who := newAttempt(claim.Access, network(r.RemoteAddr))
-	if s.keyUsers.wait(who) > 0 {
-		return Caller{}, errKeyLocked
-	}
+	p.claim, p.who = claim, newAttempt(claim.Access, address.Source(p.request.RemoteAddr))
 	// The key is looked up before anything is judged, so that the time an answer takes does not tell which keys exist.
-	e, err := s.keyOf(ctx, claim.Access)
-	if err != nil {
-		return Caller{}, err
+	if p.key, err = p.service.keyOf(ctx, claim.Access); err != nil {
+		return err
 	}
-	now := s.Now()
-	err = claim.Verify(r, body, e.secret, now)
+	now := p.service.Now()
+	decided, err := claim.VerifyHead(p.request, p.key.secret, now)
 	if errors.Is(err, signature.ErrExpired) {
-		return Caller{}, errSignatureDate // a clock that is wrong is no guess at a secret
+		return errSignatureDate // a clock that is wrong is no guess at a secret
 	}
-	token := e.holdsSecurityToken(r)
-	if err != nil || !token || !e.usable(now) {
-		s.keyUsers.failed(who)
-		return Caller{}, errSignature
+	if token := p.key.holdsSecurityToken(p.request); err != nil || !token || !p.key.usable(now) {
+		return p.refuse()
 	}
-	s.keyUsers.succeeded(who)
-	return s.signer(r, e)
+	if !decided {
+		return nil
+	}
+	p.proven = true
+	p.caller, err = p.service.signer(p.request, p.key)
+	return err
+}
+
+// finishSignature sets the caller, which is nobody after an error.
+func (p *Pending) finishSignature(ctx context.Context, body []byte) (err error) {
+	p.caller = Caller{}
+	if len(body) > 0 {
+		if p.key, err = p.service.keyOf(ctx, p.claim.Access); err != nil {
+			return err
+		}
+	}
+	now := p.service.Now()
+	err = p.claim.Verify(p.request, body, p.key.secret, now)
+	if errors.Is(err, signature.ErrExpired) {
+		return errSignatureDate
+	}
+	if err != nil || !p.key.usable(now) {
+		return p.refuse()
+	}
+	p.service.keyUsers.succeeded(p.who)
+	p.caller, err = p.service.signer(p.request, p.key)
+	return err
+}
+
+// refuse counts a wrong signature. A right one is taken however many wrong ones came before it: verifying one costs little, and
+// whoever else knows the public half of a key could otherwise lock out its owner.
+func (p *Pending) refuse() error {
+	if p.service.keyUsers.wait(p.who) > 0 {
+		return errKeyLocked
+	}
+	p.service.keyUsers.failed(p.who)
+	return errSignature
 }
 
 // holdsSecurityToken reports whether a request carries the security token that the key needs: a permanent one has none.

@@ -38,7 +38,7 @@ func BenchmarkBySignature(b *testing.B) {
 	r := s.signed(s.newKey(s.dev), "X-Project-Id", s.region.ID)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.BySignature(b.Context(), r, nil); err != nil {
+		if _, err := s.Authenticate(b.Context(), r, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

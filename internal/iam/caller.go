@@ -102,6 +102,8 @@ var (
 	errKeyLocked     = &AuthError{Reason: Unproven, Message: "AK access failed to reach the limit,forbidden"}
 	errLogin         = &AuthError{Reason: Unproven, Message: "The username or password is wrong."}
 
+	errCrowd = &AuthError{Reason: Throttled, RetryAfter: time.Second, Message: "Too many sign-ins at a time. Try again in a second."}
+
 	errOutdated      = &AuthError{Reason: Outdated, Message: "The token must be updated."}
 	errUserDisabled  = &AuthError{Reason: Blocked, Message: "The IAM user is not authorized to access the API."}
 	errForeignRegion = &AuthError{Reason: Blocked, Message: "X-Project-Id is not a project of the caller in this region."}

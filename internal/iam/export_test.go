@@ -4,21 +4,33 @@ import "context"
 
 // HashForTest makes the hash of a password once, so that tests need not wait for one each.
 func HashForTest(password string) (string, error) {
-	return (&Service{hashing: make(chan struct{}, 1)}).hashPassword(context.Background(), password)
+	return (&Service{hashing: newHashQueue(1)}).hashPassword(context.Background(), password)
 }
 
-// HoldHashing takes every slot for hashing passwords until release is called.
+// HoldHashing takes every place for hashing passwords until release is called.
 func (s *Service) HoldHashing() (release func()) {
-	n := cap(s.hashing)
+	n := hashingSlots()
 	for range n {
-		s.hashing <- struct{}{}
+		_, _ = s.hashing.take(context.Background(), knownLane, "", "") // nobody else has one
 	}
 	return func() {
 		for range n {
-			<-s.hashing
+			s.hashing.next()
 		}
 	}
 }
 
+// Waiting returns how many sign-ins wait for a place.
+func (s *Service) Waiting() (n int) {
+	s.hashing.mu.Lock()
+	defer s.hashing.mu.Unlock()
+	for _, l := range s.hashing.lines {
+		n += l.count
+	}
+	return n
+}
+
 // SetSourceTries changes how many logins may fail at one source before it has to wait.
-func (s *Service) SetSourceTries(n int) { s.sources.free = n }
+func (s *Service) SetSourceTries(client, source int) {
+	s.sources.client.free, s.sources.source.free = client, source
+}

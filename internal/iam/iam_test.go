@@ -122,7 +122,7 @@ func (b *bundle) login(u iam.User) iam.TokenRequest {
 
 func (b *bundle) issue(req iam.TokenRequest) string {
 	b.t.Helper()
-	value, _, err := b.Issue(b.t.Context(), req, here)
+	value, _, err := b.Issue(b.t.Context(), req, iam.Origin{Address: here})
 	b.check(err)
 	return value
 }

@@ -1,10 +1,13 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"time"
 
+	"atelier/internal/address"
 	"atelier/internal/fault"
 )
 
@@ -72,14 +75,14 @@ type grounds struct {
 	parent  *tokenEntry // the token that it was got from, if any
 }
 
-// Issue gives out a token and returns its value, which cannot be read again. The source is the address that the request came from.
+// Issue gives out a token and returns its value, which cannot be read again.
 // A request that is not complete is a fault.Invalid error. Whatever is wrong about the credentials or the scope is one and the same
 // [AuthError], so that names cannot be found out by trying. Who fails too often is Throttled for a while.
-func (s *Service) Issue(ctx context.Context, req TokenRequest, source string) (value string, token Token, err error) {
+func (s *Service) Issue(ctx context.Context, req TokenRequest, from Origin) (value string, token Token, err error) {
 	if err := req.check(); err != nil {
 		return "", Token{}, err
 	}
-	g, err := s.identify(ctx, req, network(source))
+	g, err := s.identify(ctx, req, from)
 	if err != nil {
 		return "", Token{}, err
 	}
@@ -102,54 +105,73 @@ func (s *Service) Issue(ctx context.Context, req TokenRequest, source string) (v
 	return value, token, err
 }
 
-func (s *Service) identify(ctx context.Context, req TokenRequest, source string) (grounds, error) {
+func (s *Service) identify(ctx context.Context, req TokenRequest, from Origin) (grounds, error) {
 	switch req.Method {
 	case ByPassword:
-		account, err := s.checkLogin(ctx, req.User, req.Password, source)
+		account, err := s.checkLogin(ctx, req.User, req.Password, from)
 		return grounds{account: account}, err
 	case ByAccessKey:
-		return s.checkSecret(ctx, req.Access, req.Secret, source)
+		return s.checkSecret(ctx, req.Access, req.Secret, address.Source(from.Address))
 	default:
 		return s.checkParent(ctx, req.Token)
 	}
 }
 
-// checkLogin returns the account that a name and a password open.
-func (s *Service) checkLogin(ctx context.Context, ref UserRef, password, source string) (Account, error) {
-	everyone := newAttempt("", source)
-	if wait := s.sources.wait(everyone); wait > 0 {
-		return Account{}, throttled(wait)
+// checkLogin returns the account that a name and a password open. All limits are asked before the attempt waits for its turn to
+// be hashed, and an attempt that waits counts as a failure until it is decided, so that many at once are no more than one by one.
+func (s *Service) checkLogin(ctx context.Context, ref UserRef, password string, from Origin) (Account, error) {
+	device := from.device(attemptName(ref, Account{}))
+	known := s.devices.know(device)
+	end := func(outcome) {}
+	if !known {
+		var wait time.Duration
+		if end, wait = s.sources.begin("", from); wait > 0 {
+			return Account{}, throttled(wait)
+		}
 	}
+	account, result, err := s.tryLogin(ctx, ref, password, from, known)
+	if result == succeeded {
+		result = undecided // or one account would let its owner try all others
+	}
+	end(result)
+	if err == nil {
+		s.devices.add(device)
+	}
+	return account, err
+}
+
+// tryLogin is checkLogin for a source that may try. A device that has signed in before has a count of its own: whoever else
+// tries names and passwords from the same address does not lock it out.
+func (s *Service) tryLogin(ctx context.Context, ref UserRef, password string, from Origin, known bool) (Account, outcome, error) {
 	account, err := s.Store.Account(ctx, ref)
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return Account{}, err
+		return Account{}, undecided, err
 	}
-	found := err == nil
-	release, err := s.hashSlot(ctx)
+	found, name, in := err == nil, attemptName(ref, account), strangersLane
+	if known {
+		in, from = knownLane, from.asKnown()
+	}
+	end, wait := s.logins.begin(name, from)
+	if wait > 0 {
+		return Account{}, undecided, throttled(wait)
+	}
+	result := undecided
+	defer func() { end(result) }()
+	release, err := s.hashing.take(ctx, in, address.Source(from.Address), name)
 	if err != nil {
-		return Account{}, err
+		return Account{}, result, err
 	}
 	defer release()
-	// Asked only now, so that no more attempts than there are slots can be under way unseen.
-	who := newAttempt(attemptName(ref, account), source)
-	if wait := s.logins.wait(who); wait > 0 {
-		return Account{}, throttled(wait)
-	}
-	stored := account.PasswordHash
-	if stored == "" {
-		stored = noPassword
-	}
-	same, err := comparePassword(stored, password)
+	same, err := comparePassword(cmp.Or(account.PasswordHash, noPassword), password)
 	if err != nil {
-		return Account{}, err
+		return Account{}, result, err
 	}
 	if !same || !found || !account.Enabled {
-		s.logins.failed(who)
-		s.sources.failed(everyone)
-		return Account{}, errLogin
+		result = failed
+		return Account{}, result, errLogin
 	}
-	s.logins.succeeded(who)
-	return account, nil
+	result = succeeded
+	return account, result, nil
 }
 
 // attemptName returns what the failures of one user are counted under, by whichever name it was called.
@@ -163,12 +185,10 @@ func attemptName(ref UserRef, account Account) string {
 // noSecret takes the place of the secret of a key that does not exist.
 var noSecret = newSecret()
 
-// checkSecret returns what an access key and its secret, sent in plain, open. Temporary keys do not work without their security token.
+// checkSecret returns what an access key and its secret, sent in plain, open. Temporary keys do not work without their security
+// token. As with signatures, a right secret is taken whoever else has failed.
 func (s *Service) checkSecret(ctx context.Context, access, secret, source string) (grounds, error) {
 	who := newAttempt(access, source)
-	if wait := s.keyUsers.wait(who); wait > 0 {
-		return grounds{}, throttled(wait)
-	}
 	e, err := s.keyOf(ctx, access)
 	if err != nil {
 		return grounds{}, err
@@ -176,6 +196,9 @@ func (s *Service) checkSecret(ctx context.Context, access, secret, source string
 	given, stored := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(e.secret))
 	same := subtle.ConstantTimeCompare(given[:], stored[:]) == 1
 	if !same || !e.usable(s.Now()) || !e.key.ExpiresAt.IsZero() || !e.account.Enabled {
+		if wait := s.keyUsers.wait(who); wait > 0 {
+			return grounds{}, throttled(wait)
+		}
 		s.keyUsers.failed(who)
 		return grounds{}, errLogin
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 // hashingSlots is how many passwords are hashed at a time. Each takes hashMemory, so that more than these would let a crowd of
-// strangers use up the machine; they wait instead.
+// strangers use up the machine; they wait in a [hashQueue] instead.
 func hashingSlots() int { return min(runtime.GOMAXPROCS(0), 4) }
 
 // noPassword is the hash that takes the place of one that does not exist, so that finding nothing takes as long as finding a
@@ -38,7 +38,7 @@ func encodeHash(time, memory uint32, threads uint8, salt, hash []byte) string {
 
 // hashPassword returns what is stored of a password.
 func (s *Service) hashPassword(ctx context.Context, password string) (string, error) {
-	release, err := s.hashSlot(ctx)
+	release, err := s.hashing.take(ctx, knownLane, "", "")
 	if err != nil {
 		return "", err
 	}
@@ -49,17 +49,7 @@ func (s *Service) hashPassword(ctx context.Context, password string) (string, er
 		argon2.IDKey([]byte(password), salt, hashTime, hashMemory, hashThreads, hashSize)), nil
 }
 
-// hashSlot waits for the right to hash a password.
-func (s *Service) hashSlot(ctx context.Context) (release func(), err error) {
-	select {
-	case s.hashing <- struct{}{}:
-		return func() { <-s.hashing }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// comparePassword reports whether a password has the stored hash. The caller holds a slot.
+// comparePassword reports whether a password has the stored hash. The caller holds a place of the queue.
 func comparePassword(stored, password string) (bool, error) {
 	var version int
 	var time, memory uint32

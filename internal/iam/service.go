@@ -99,10 +99,11 @@ type Service struct {
 	projects  *cache[string, Project]
 	matrices  *cache[build.JobID, Matrix]
 
-	hashing  chan struct{} // holds one for every password that is being hashed
-	logins   *throttle     // by user and source
-	sources  *throttle     // by source alone
-	keyUsers *throttle     // by access key and source
+	hashing  *hashQueue
+	logins   limits    // of sign-ins, by user and source
+	sources  limits    // of sign-ins, by source alone
+	devices  devices   // that have signed in
+	keyUsers *throttle // of wrong signatures, by access key and source
 }
 
 // New returns the service made of parts.
@@ -113,15 +114,21 @@ func New(parts Parts) *Service {
 	if parts.MaxKeys == 0 {
 		parts.MaxKeys = 2
 	}
-	s := &Service{Parts: parts, hashing: make(chan struct{}, hashingSlots())}
+	s := &Service{Parts: parts, hashing: newHashQueue(hashingSlots())}
 	s.tokens = newCache(parts.Store.Epoch, s.loadToken)
 	s.keys = newCache(parts.Store.Epoch, s.loadKey)
 	s.standings = newCache(parts.Store.Epoch, s.loadStanding)
 	s.projects = newCache(parts.Store.Epoch, parts.Store.Project)
 	s.matrices = newCache(parts.Store.Epoch, s.loadMatrix)
 	// A person mistypes a few times, then has to wait longer and longer. Many users may share a source, so it gets more tries.
-	s.logins = &throttle{now: parts.Now, free: 5, first: time.Second, most: 15 * time.Minute, forget: 15 * time.Minute}
-	s.sources = &throttle{now: parts.Now, free: 50, first: time.Second, most: 5 * time.Minute, forget: 5 * time.Minute}
+	s.logins = limits{
+		client: &throttle{now: parts.Now, free: 5, first: time.Second, most: 15 * time.Minute, forget: 15 * time.Minute},
+		source: &throttle{now: parts.Now, free: 40, first: time.Second, most: 15 * time.Minute, forget: 15 * time.Minute},
+	}
+	s.sources = limits{
+		client: &throttle{now: parts.Now, free: 50, first: time.Second, most: 5 * time.Minute, forget: 5 * time.Minute},
+		source: &throttle{now: parts.Now, free: 400, first: time.Second, most: 5 * time.Minute, forget: 5 * time.Minute},
+	}
 	s.keyUsers = &throttle{now: parts.Now, free: 5, first: 5 * time.Minute, most: 5 * time.Minute, forget: 5 * time.Minute}
 	return s
 }

@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -40,8 +38,72 @@ func newAttempt(who, source string) attempt {
 }
 
 type failures struct {
-	count int
-	last  time.Time
+	count   int
+	pending int // attempts that are not decided yet
+	last    time.Time
+}
+
+// outcome is how an attempt went.
+type outcome int
+
+const (
+	undecided outcome = iota // something else was wrong
+	failed
+	succeeded
+)
+
+// begin reserves an attempt, which [throttle.end] has to follow, unless there is a wait. Attempts that are not decided count as
+// failures: many at once are no more than one by one.
+func (t *throttle) begin(a attempt) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, _ := t.find(a)
+	now := t.now()
+	if f.count > 0 && now.Sub(f.last) >= t.forget {
+		f.count = 0
+	}
+	switch {
+	case f.count > t.free:
+		if wait = t.pause(f.count) - now.Sub(f.last); wait <= 0 && f.pending > 0 {
+			wait = t.first
+		}
+	case f.count+f.pending > t.free:
+		wait = t.first
+	}
+	if wait > 0 {
+		return wait
+	}
+	f.pending++
+	t.put(a, f)
+	return 0
+}
+
+// end decides an attempt.
+func (t *throttle) end(a attempt, o outcome) {
+	t.mu.Lock()
+	f, ok := t.find(a)
+	if f.pending = max(0, f.pending-1); ok {
+		t.put(a, f)
+	}
+	t.mu.Unlock()
+	switch o {
+	case failed:
+		t.failed(a)
+	case succeeded:
+		t.succeeded(a)
+	case undecided:
+		t.forgive(a)
+	}
+}
+
+// forgive removes an entry that says nothing.
+func (t *throttle) forgive(a attempt) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f, _ := t.find(a); f.count == 0 && f.pending == 0 {
+		delete(t.young, a)
+		delete(t.old, a)
+	}
 }
 
 // wait returns how long a further attempt has to wait; 0 when it may be made.
@@ -78,10 +140,14 @@ func (t *throttle) failed(a attempt) {
 	defer t.mu.Unlock()
 	f, ok := t.find(a)
 	now := t.now()
-	if !ok || now.Sub(f.last) >= t.forget {
-		f = failures{}
+	if ok && now.Sub(f.last) >= t.forget {
+		f.count = 0
 	}
 	f.count, f.last = f.count+1, now
+	t.put(a, f)
+}
+
+func (t *throttle) put(a attempt, f failures) {
 	if len(t.young) >= throttleSize {
 		t.young, t.old = nil, t.young
 	}
@@ -102,28 +168,11 @@ func (t *throttle) succeeded(a attempt) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	f, _ := t.find(a)
+	if f.count = 0; f.pending > 0 {
+		t.put(a, f)
+		return
+	}
 	delete(t.young, a)
 	delete(t.old, a)
-}
-
-// network returns what stands for the place that a request came from: an address without its port, and of an IPv6 address
-// the half that a site is given, because one site can use all of the other half.
-func network(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return host[:min(len(host), maxWho)]
-	}
-	addr = addr.Unmap()
-	if addr.Is4() {
-		return addr.String()
-	}
-	prefix, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return addr.String()
-	}
-	return prefix.Addr().String()
 }

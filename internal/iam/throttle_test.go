@@ -55,16 +55,3 @@ func TestThrottleIsBounded(t *testing.T) {
 		t.Errorf("a name of %d bytes is kept", len(a.who))
 	}
 }
-
-func TestNetwork(t *testing.T) {
-	t.Parallel()
-	for remote, want := range map[string]string{
-		"192.0.2.1:5000": "192.0.2.1", "192.0.2.1": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1",
-		"[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::", "2001:db8:1:2::9": "2001:db8:1:2::", "[fe80::1%eth0]:80": "fe80::",
-		"": "", "@": "@", "localhost:80": "localhost",
-	} {
-		if got := network(remote); got != want {
-			t.Errorf("network(%q) = %q, want %q", remote, got, want)
-		}
-	}
-}

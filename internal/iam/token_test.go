@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,7 +47,7 @@ func TestIssueByEveryMethodForEveryScope(t *testing.T) {
 	for methodName, req := range methods {
 		for scopeName, want := range scopes {
 			req.Scope = want.scope
-			value, token, err := b.Issue(t.Context(), req, here)
+			value, token, err := b.Issue(t.Context(), req, iam.Origin{Address: here})
 			if err != nil {
 				t.Errorf("%s, %s: %v", methodName, scopeName, err)
 				continue
@@ -120,7 +121,7 @@ func TestWhateverIsWrongAboutALoginIsToldInOneText(t *testing.T) {
 	n := 0
 	for name, req := range tests {
 		n++
-		_, _, err := b.Issue(ctx, req, fmt.Sprintf("198.51.100.%d", n)) // a source each, so that none is slowed down
+		_, _, err := b.Issue(ctx, req, iam.Origin{Address: fmt.Sprintf("198.51.100.%d", n)}) // a source each, so that none is slowed down
 		e, _ := errors.AsType[*iam.AuthError](err)
 		if e == nil || e.Reason != iam.Unproven || e.Message != wrongLogin || !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: error %v", name, err)
@@ -143,7 +144,7 @@ func TestTokenRequestsThatAreNotComplete(t *testing.T) {
 		"auth.scope.project: must have an id or a name":                                 {Method: iam.ByPassword, User: user, Password: "x", Scope: iam.Scope{Region: &iam.Ref{}}},
 		"auth.scope.domain: must have an id or a name":                                  {Method: iam.ByPassword, User: user, Password: "x", Scope: iam.Scope{Domain: &iam.Ref{}}},
 	} {
-		_, _, err := b.Issue(t.Context(), req, here)
+		_, _, err := b.Issue(t.Context(), req, iam.Origin{Address: here})
 		wantKind(t, err, fault.Invalid, want)
 	}
 }
@@ -184,9 +185,9 @@ func TestTokensExpire(t *testing.T) {
 	first := b.issue(b.login(b.dev))
 	b.clock.advance(23 * time.Hour)
 	// A token that was got from another one ends with it, however often this is repeated.
-	second, token, err := b.Issue(ctx, iam.TokenRequest{Method: iam.FromToken, Token: first}, here)
+	second, token, err := b.Issue(ctx, iam.TokenRequest{Method: iam.FromToken, Token: first}, iam.Origin{Address: here})
 	b.check(err)
-	third, again, err := b.Issue(ctx, iam.TokenRequest{Method: iam.FromToken, Token: second}, here)
+	third, again, err := b.Issue(ctx, iam.TokenRequest{Method: iam.FromToken, Token: second}, iam.Origin{Address: here})
 	b.check(err)
 	for _, got := range []time.Time{token.ExpiresAt, again.ExpiresAt} {
 		if !got.Equal(start.Add(24 * time.Hour)) {
@@ -288,7 +289,7 @@ func TestTokensEndAtOnceWithWhatTheyStandOn(t *testing.T) {
 				for _, value := range ended {
 					_, err := b.ByToken(t.Context(), value)
 					wantRefused(t, err, tt.reason, tt.text)
-					_, _, err = b.Issue(t.Context(), iam.TokenRequest{Method: iam.FromToken, Token: value}, here)
+					_, _, err = b.Issue(t.Context(), iam.TokenRequest{Method: iam.FromToken, Token: value}, iam.Origin{Address: here})
 					wantRefused(t, err, iam.Unproven, wrongLogin)
 				}
 			}
@@ -390,7 +391,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	wrong := b.login(b.dev)
 	wrong.Password = "wrong horse"
 	try := func(req iam.TokenRequest, source string) error {
-		_, _, err := b.Issue(ctx, req, source)
+		_, _, err := b.Issue(ctx, req, iam.Origin{Address: source})
 		return err
 	}
 	for range 6 {
@@ -426,25 +427,89 @@ func TestAnUnknownNameIsSlowedDownLikeAKnownOne(t *testing.T) {
 	b := setup(t)
 	req := b.login(iam.User{Name: "nobody", DomainID: b.acme.ID})
 	for range 6 {
-		_, _, err := b.Issue(t.Context(), req, here)
+		_, _, err := b.Issue(t.Context(), req, iam.Origin{Address: here})
 		wantRefused(t, err, iam.Unproven, wrongLogin)
 	}
-	_, _, err := b.Issue(t.Context(), req, here)
+	_, _, err := b.Issue(t.Context(), req, iam.Origin{Address: here})
 	wantRefused(t, err, iam.Throttled, "")
 }
 
 func TestASourceThatTriesManyNamesIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.SetSourceTries(3)
+	b.SetSourceTries(3, 100)
 	for i := range 4 {
-		_, _, err := b.Issue(t.Context(), b.login(iam.User{Name: fmt.Sprint("nobody", i), DomainID: b.acme.ID}), "[2001:db8::1]:99")
+		_, _, err := b.Issue(t.Context(), b.login(iam.User{Name: fmt.Sprint("nobody", i), DomainID: b.acme.ID}), iam.Origin{Address: "[2001:db8::1]:99"})
 		wantRefused(t, err, iam.Unproven, wrongLogin)
 	}
-	_, _, err := b.Issue(t.Context(), b.login(b.dev), "[2001:db8::ffff:2]:98") // the same network
+	_, _, err := b.Issue(t.Context(), b.login(b.dev), iam.Origin{Address: "[2001:db8::ffff:2]:98"}) // the same network
 	wantRefused(t, err, iam.Throttled, "")
-	_, _, err = b.Issue(t.Context(), b.login(b.dev), "[2001:db8:0:1::1]:99")
+	_, _, err = b.Issue(t.Context(), b.login(b.dev), iam.Origin{Address: "[2001:db8:0:1::1]:99"})
 	b.check(err)
+}
+
+// TestFailuresOfOthersBehindTheSameAddress checks that whoever fails behind the same proxy, which is not told apart, does not lock
+// out a device that has signed in before, nor a client that the proxy names as another one.
+func TestFailuresOfOthersBehindTheSameAddress(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.SetSourceTries(3, 12)
+	dev := iam.Origin{Address: here, Hint: "198.51.100.1", Agent: "sdk"}
+	late := iam.Origin{Address: here, Hint: "198.51.100.2", Agent: "sdk"}
+	stranger := iam.Origin{Address: here, Hint: "203.0.113.66", Agent: "sdk"}
+	try := func(u iam.User, password string, from iam.Origin) error {
+		req := b.login(u)
+		req.Password = cmp.Or(password, req.Password)
+		_, _, err := b.Issue(t.Context(), req, from)
+		return err
+	}
+	b.check(try(b.dev, "", dev))
+	for range 3 {
+		wantRefused(t, try(b.dev, "wrong", stranger), iam.Unproven, wrongLogin)
+	}
+	for i := range 12 {
+		_ = try(iam.User{Name: fmt.Sprint("nobody", i), DomainID: b.acme.ID}, "wrong", stranger)
+	}
+	wantRefused(t, try(b.dev, "", stranger), iam.Throttled, "")
+	b.check(try(b.admin, "", late))
+	for i := range 20 { // a client that makes up a hint each time leaves the limit of its source no more
+		_ = try(iam.User{Name: fmt.Sprint("nobody", i), DomainID: b.acme.ID}, "wrong", iam.Origin{Address: here, Hint: fmt.Sprint(i)})
+	}
+	wantRefused(t, try(b.dev, "", iam.Origin{Address: here, Hint: "198.51.100.3"}), iam.Throttled, "")
+	b.check(try(b.dev, "", dev))
+	// A device that is known does not guess either.
+	for range 6 {
+		wantRefused(t, try(b.dev, "wrong", dev), iam.Unproven, wrongLogin)
+	}
+	wantRefused(t, try(b.dev, "", dev), iam.Throttled, "")
+}
+
+// TestAttemptsAtOnce checks that attempts which come at once are no more than one by one.
+func TestAttemptsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	release := b.HoldHashing()
+	var waiting sync.WaitGroup
+	outcomes := make(chan error, 100)
+	for range cap(outcomes) {
+		waiting.Go(func() {
+			req := b.login(b.dev)
+			req.Password = "wrong"
+			_, _, err := b.Issue(t.Context(), req, iam.Origin{Address: here})
+			outcomes <- err
+		})
+	}
+	for range cap(outcomes) - 6 {
+		wantRefused(t, <-outcomes, iam.Throttled, "")
+	}
+	release()
+	waiting.Wait()
+	for range 6 {
+		wantRefused(t, <-outcomes, iam.Unproven, wrongLogin)
+	}
+	if n := b.Waiting(); n != 0 {
+		t.Errorf("%d wait", n)
+	}
 }
 
 // askedStore says when an account was looked up.
@@ -473,7 +538,7 @@ func TestUnknownUsersTakeTheSameWay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		answered := make(chan error, 1)
 		go func() {
-			_, _, err := service.Issue(ctx, b.login(u), here)
+			_, _, err := service.Issue(ctx, b.login(u), iam.Origin{Address: here})
 			answered <- err
 		}()
 		<-asked.asked
@@ -502,10 +567,10 @@ func TestManyAtOnce(t *testing.T) {
 				}
 				good, bad := b.signed(key), b.signed(wrong)
 				good.RemoteAddr, bad.RemoteAddr = source, source
-				if _, err := b.BySignature(ctx, bad, nil); !fault.Is(err, fault.Unauthenticated) {
+				if _, err := b.Authenticate(ctx, bad, nil); !fault.Is(err, fault.Unauthenticated) {
 					t.Error(err)
 				}
-				if _, err := b.BySignature(ctx, good, nil); err != nil {
+				if _, err := b.Authenticate(ctx, good, nil); err != nil {
 					t.Error(err)
 				}
 				if err := b.GrantRole(ctx, project.ID, b.dev.ID, iam.Viewer); err != nil { // a new epoch

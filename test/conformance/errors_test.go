@@ -119,7 +119,7 @@ func TestErrorsOfCallers(t *testing.T) {
 	token := func(user servertest.User) string {
 		value, _, err := s.IAM().Issue(ctx, iam.TokenRequest{
 			Method: iam.ByAccessKey, Access: user.Key.Access, Secret: user.Key.Secret, Scope: iam.Scope{Region: &iam.Ref{Name: servertest.Region}},
-		}, "127.0.0.1")
+		}, iam.Origin{Address: "127.0.0.1"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -84,7 +84,7 @@ func Parse(r *http.Request) (Claim, error) {
 		return Claim{}, ErrMalformed
 	}
 	c.signed = strings.Split(parts["SignedHeaders"], ";")
-	if len(c.signed) > maxSigned || !slices.ContainsFunc(c.signed, func(s string) bool { return strings.EqualFold(s, DateHeader) }) {
+	if len(c.signed) > maxSigned || !c.covers(DateHeader) {
 		return Claim{}, ErrMalformed
 	}
 	if c.signature, err = hex.DecodeString(parts["Signature"]); err != nil || len(c.signature) != sha256.Size {
@@ -111,13 +111,33 @@ func parseParts(text string) (map[string]string, error) {
 	return parts, nil
 }
 
+// VerifyHead verifies the signature of a request whose body is not there yet. It can only do so when the signature covers a
+// header that states the payload's hash; decided is false otherwise, and [Claim.Verify] has to wait for the body. A signature
+// that holds says what the hash of the body has to be, so [Claim.Verify] follows in any case. The date is judged either way.
+func (c Claim) VerifyHead(r *http.Request, secret string, now time.Time) (decided bool, err error) {
+	if err := c.checkDate(now); err != nil {
+		return true, err
+	}
+	stated := r.Header[PayloadHeader]
+	if len(stated) != 1 || !c.covers(PayloadHeader) {
+		return false, nil
+	}
+	head, err := canonicalHead(r, c.signed)
+	if err != nil {
+		return true, err
+	}
+	payloads := []string{strings.TrimSpace(stated[0])}
+	if payloads[0] == unsigned {
+		payloads = append(payloads, payloadHash(nil)) // what some clients sign when there is nothing to send
+	}
+	return true, c.match(head, payloads, secret)
+}
+
 // Verify checks that the request, with the body that came with it, was signed with the secret not too long ago. The error is
 // [ErrExpired], [ErrMalformed] or [ErrMismatch]. How long it takes does not depend on the secret.
 func (c Claim) Verify(r *http.Request, body []byte, secret string, now time.Time) error {
-	// What the date says is no secret, so it may be judged first.
-	at, err := time.Parse(dateFormat, c.date)
-	if err != nil || len(c.date) != len(dateFormat) || at.Sub(now).Abs() > Window {
-		return ErrExpired
+	if err := c.checkDate(now); err != nil {
+		return err
 	}
 	head, err := canonicalHead(r, c.signed)
 	if err != nil {
@@ -127,6 +147,20 @@ func (c Claim) Verify(r *http.Request, body []byte, secret string, now time.Time
 	if err != nil {
 		return err
 	}
+	return c.match(head, payloads, secret)
+}
+
+// checkDate is [ErrExpired] for a date that is not a date or too far away. The date is no secret, so it may be judged first.
+func (c Claim) checkDate(now time.Time) error {
+	at, err := time.Parse(dateFormat, c.date)
+	if err != nil || len(c.date) != len(dateFormat) || at.Sub(now).Abs() > Window {
+		return ErrExpired
+	}
+	return nil
+}
+
+// match is nil when the canonical text was signed with one of the payloads on its last line.
+func (c Claim) match(head []byte, payloads []string, secret string) error {
 	for _, payload := range payloads {
 		if hmac.Equal(sum(append(bytes.Clone(head), payload...), c.date, secret), c.signature) {
 			return nil
@@ -135,7 +169,13 @@ func (c Claim) Verify(r *http.Request, body []byte, secret string, now time.Time
 	return ErrMismatch
 }
 
-// payloads returns what may stand on the last line of the canonical text. A header may say what does; it must tell the truth.
+// covers reports whether the signature covers a header.
+func (c Claim) covers(header string) bool {
+	return slices.ContainsFunc(c.signed, func(s string) bool { return strings.EqualFold(s, header) })
+}
+
+// payloads returns what may stand on the last line of the canonical text. A header may say what does; it must tell the truth,
+// or say that the body is unsigned, which only a header that the signature covers can.
 func (c Claim) payloads(r *http.Request, body []byte) ([]string, error) {
 	values := r.Header[PayloadHeader]
 	switch {
@@ -144,23 +184,16 @@ func (c Claim) payloads(r *http.Request, body []byte) ([]string, error) {
 	case len(values) > 1:
 		return nil, ErrMismatch
 	}
-	switch hash, said := payloadHash(body), strings.TrimSpace(values[0]); {
-	case said == hash:
-		return []string{hash}, nil
-	case said != unsigned || !slices.ContainsFunc(c.signed, func(s string) bool { return strings.EqualFold(s, PayloadHeader) }):
+	switch said := strings.TrimSpace(values[0]); {
+	case said == unsigned && !c.covers(PayloadHeader):
 		return nil, ErrMismatch
-	case len(body) == 0:
-		return []string{unsigned, hash}, nil // clients differ in what they sign when there is nothing to send
-	case mustBeSigned(r.Header.Get("Content-Type")):
-		return nil, ErrMismatch
-	default:
+	case said == unsigned && len(body) == 0:
+		return []string{unsigned, payloadHash(body)}, nil // clients differ in what they sign when there is nothing to send
+	case said == unsigned:
 		return []string{unsigned}, nil
+	case said == payloadHash(body):
+		return []string{said}, nil
+	default:
+		return nil, ErrMismatch
 	}
-}
-
-// mustBeSigned reports whether a body of this type steers an operation, so that it cannot go unsigned. That is also so when the
-// type is not said, because handlers then take the body for JSON.
-func mustBeSigned(contentType string) bool {
-	kind := strings.ToLower(contentType)
-	return kind == "" || strings.Contains(kind, "json") || strings.Contains(kind, "bson")
 }

@@ -158,7 +158,7 @@ func (s *Server) fill(ctx context.Context) {
 
 	_, token, err := users.Issue(ctx, iam.TokenRequest{ // by a key, since hashing a password takes long
 		Method: iam.ByAccessKey, Access: s.Admin.Key.Access, Secret: s.Admin.Key.Secret, Scope: iam.Scope{Region: &iam.Ref{Name: s.Config.Region}},
-	}, "127.0.0.1")
+	}, iam.Origin{Address: "127.0.0.1"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
