@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"atelier/internal/address"
 	"atelier/internal/build"
 	"atelier/internal/fault"
 	"atelier/internal/plan"
@@ -77,6 +79,7 @@ type serverFlags struct {
 	CacheSize        int64         `help:"Size of all caches of builds together, in MiB, beyond which those go that were not used for the longest time; 0 for no caches." default:"10240"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
 	AccessLog        bool          `help:"Log every request."`
+	TrustedProxies   []string      `help:"Networks of reverse proxies, such as 10.0.0.0/8, whose X-Forwarded-For, Forwarded or X-Real-IP says where a request comes from. Limits of sign-ins and connections count by that." placeholder:"CIDR"`
 	RateLimit        int           `help:"Requests that may come with one access key in a second, or with the password of a user, and twice as many at once; 0 for no limit." placeholder:"N"`
 	NotFoundStatus   int           `help:"Status of the answer about a task, build or template that does not exist: ${enum}. The hosted service has been seen to send 422." enum:"404,422" default:"404"`
 	LogLevel         string        `help:"Least level of the server's own log: ${enum}." enum:"debug,info,warn,error" default:"${log_level}"`
@@ -131,6 +134,12 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	}
 	modules, err := plan.ParseModules(f.ModuleAliases)
 	check(err == nil, "--module-aliases", "%v", err)
+	var proxies address.Proxies
+	for _, text := range f.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		check(err == nil, "--trusted-proxies", "must be networks such as 10.0.0.0/8 or 192.0.2.1/32, found %q", text)
+		proxies = append(proxies, network.Masked())
+	}
 	check(f.RateLimit >= 0, "--rate-limit", "must be 1 or more, or 0 for no limit, found %d", f.RateLimit)
 	check(f.PollRepositories == 0 || f.PollRepositories >= 10*time.Second, "--poll-repositories", "must be 10 seconds or more, or 0 for never, found %s", f.PollRepositories)
 	check(f.QueueTimeout >= time.Second, "--queue-timeout", "must be a second or more, found %s", f.QueueTimeout)
@@ -170,7 +179,7 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 		MaxTasks: f.MaxTasks, MaxTemplates: f.MaxTemplates, MaxFiles: f.MaxFiles, MaxFileSize: f.MaxFileSize << 10,
 		MaxSteps: f.MaxSteps, MaxValue: f.MaxValue, MaxFailures: f.MaxFailures, Classes: f.Classes, Modules: modules, Limits: build.Limits{Task: f.TaskBuilds, Tenant: f.TenantBuilds},
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
-		Mail: mail, RepositoryNetworks: repositories, NoticeNetworks: notices, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
+		Mail: mail, RepositoryNetworks: repositories, NoticeNetworks: notices, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, Proxies: proxies, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		Retention:    purge.Retention{For: time.Duration(f.RetentionDays) * 24 * time.Hour, Latest: f.RetentionBuilds},
 		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
 		Log: f.logger(std),

@@ -128,11 +128,22 @@ func gatewayError(status int, code, format string, args ...any) *apiError {
 	return &apiError{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// Headers of every answer: a browser does not take it for what it is not, and comes back by TLS only. It ignores the second for
+// certificates that it does not trust.
+var (
+	noSniffing = []string{"nosniff"}
+	onlyTLS    = []string{"max-age=31536000"}
+)
+
 // gateway is what every request passes first. It gives the request an id, refuses what is too large, and turns a panic into an
 // answer.
 func (a *API) gateway(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()[requestIDHeader] = []string{newRequestID()}
+		w.Header()["X-Content-Type-Options"] = noSniffing
+		if r.TLS != nil {
+			w.Header()["Strict-Transport-Security"] = onlyTLS
+		}
 		trackBody(w, r)
 		r.RemoteAddr = a.Proxies.Client(r)
 		defer func() {

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"atelier/internal/address"
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/cache"
@@ -62,6 +63,8 @@ type Config struct {
 	TLSCert       string // files in PEM; both or none
 	TLSKey        string
 	TLSSelfSigned bool // make a certificate in DataDir
+
+	Proxies address.Proxies // whose word about the client of a request is taken
 
 	RepositoryNetworks []netip.Prefix           // that repositories may be in, besides the public one
 	FileRepositories   []string                 // directories below which file:// repositories may be built
@@ -225,7 +228,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: s.store.Now, Region: c.Region,
-			Access: s.access, Audit: audit, Rate: c.Rate, MissingIs422: c.MissingIs422,
+			Access: s.access, Audit: audit, Rate: c.Rate, Proxies: c.Proxies, MissingIs422: c.MissingIs422,
 			Images: catalogue(c), Modules: c.Modules, Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 			Console: console.New(c.Region, c.Domain),
 		}),

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"cmp"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -31,7 +32,8 @@ type Key struct {
 }
 
 // Sign signs a request that carries body: it sets the date, the security token of a temporary key, and Authorization.
-// The host, the content type and every X- header that the request has by now are signed, so set them before and leave them alone.
+// The host, the content type and every X- header that the request has by now are signed, so set them before and leave them alone. What
+// [PayloadHeader] says stands for the hash of the body.
 func Sign(r *http.Request, body []byte, key Key, at time.Time) {
 	date := at.UTC().Format(dateFormat)
 	r.Header.Set(DateHeader, date)
@@ -49,7 +51,7 @@ func Sign(r *http.Request, body []byte, key Key, at time.Time) {
 	if err != nil {
 		head = nil // a query that is not well escaped has no canonical form, and the server will say so
 	}
-	mac := sum(append(head, payloadHash(body)...), date, key.Secret)
+	mac := sum(append(head, cmp.Or(r.Header.Get(PayloadHeader), payloadHash(body))...), date, key.Secret)
 	r.Header.Set(authorizationHeader, Algorithm+" Access="+key.Access+", SignedHeaders="+strings.Join(signed, ";")+
 		", Signature="+hex.EncodeToString(mac))
 }
