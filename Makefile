@@ -10,7 +10,7 @@ NEEDS   := initdb,sshd,git-lfs,chromium,podman,bwrap,mvn,docker-registry,versity
 # What cannot be installed is required where the machine offers it.
 NEEDS   := $(NEEDS)$(shell [ -w /sys/fs/cgroup/memory -a -w /sys/fs/cgroup/cpu -a -w /sys/fs/cgroup/pids ] && echo ,cgroups)
 
-.PHONY: help build test check bench fuzz format
+.PHONY: help build test check bench soak fuzz format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ format: $(TOOLS)/golangci-lint ## format all files
 
 bench: ## the performance bars, as ratios (docs/performance.md)
 	go run ./bench
+
+# The seed of a soak. A failure comes again with the same one, as far as the machine lets it.
+SEED ?= $(shell date +%s)
+
+soak: ## what a server survives, for minutes: make soak SEED=7 (docs/soak.md)
+	ATELIER_SOAK_SEED=$(SEED) ATELIER_TEST_REQUIRE=initdb go test -count=1 -parallel 16 -timeout 2h -run '^TestSoak' -v ./test/crash | grep -E '^ *--- |^(ok|FAIL|panic)|_test.go:'
 
 fuzz: ## every fuzz target for 20 seconds
 	scripts/fuzz 20s

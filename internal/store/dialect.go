@@ -64,6 +64,8 @@ type dialect interface {
 	// isBroken reports whether err says that a connection broke that had worked before, so that another one may work. The error
 	// may have been explained.
 	isBroken(err error) bool
+	// isRefused reports whether err says that no connection could be made.
+	isRefused(err error) bool
 	// explain marks errors of a database that is briefly away as such. It returns other errors, and nil, as they are.
 	explain(err error) error
 	goose() goose.Dialect
@@ -182,6 +184,7 @@ func (sqlite) begin(ctx context.Context, db *sql.DB, p promise) (t *sql.Tx, done
 // openForLeases is not needed: every transaction waits for its turn.
 func (sqlite) openForLeases() (*sql.DB, error) { return nil, errors.ErrUnsupported }
 
+func (sqlite) isRefused(error) bool     { return false }
 func (sqlite) isBroken(error) bool      { return false }
 func (sqlite) prepares() bool           { return true }
 func (sqlite) bind(query string) string { return query }
@@ -327,15 +330,20 @@ func (postgres) isConflict(err error) bool {
 // isBroken holds for what explain takes for an outage, but for connections that could not be made and for a server that is short of
 // something. A connection that another session ended, as a server that stops does, was working too.
 func (d postgres) isBroken(err error) bool {
-	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting || err == nil {
+	if err == nil || d.isRefused(err) {
 		return false
 	}
 	code := postgresCode(err)
 	return code == "" && d.isAway(err) || strings.HasPrefix(code, "08") || code == "57P01" || code == "57P02"
 }
 
+func (postgres) isRefused(err error) bool {
+	_, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok
+}
+
 // isAway reports whether err is one of a database that is away, or away for this connection.
-func (postgres) isAway(err error) bool {
+func (d postgres) isAway(err error) bool {
 	switch code := postgresCode(err); {
 	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57P"), strings.HasPrefix(code, "58"):
 		return true // connection, resources, shutdown, system
@@ -347,9 +355,8 @@ func (postgres) isAway(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
-	_, isConnect := errors.AsType[*pgconn.ConnectError](err)
 	_, isNet := errors.AsType[net.Error](err)
-	return isConnect || isNet || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || errors.Is(err, net.ErrClosed) ||
+	return d.isRefused(err) || isNet || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 

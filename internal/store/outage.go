@@ -19,15 +19,50 @@ func late(ctx, limited context.Context, err error) error {
 	return err
 }
 
-// afresh does something that changes nothing unless it succeeds. When the database was restarted all connections of a pool are
-// broken, and some are found so only when they are used: then it is done again with the next connection, and at last with a new one.
-// A database to which none can be made is away, which is not waited for.
-func (p *pool) afresh(ctx context.Context, do func() error) error {
-	err := do()
-	for n := 0; err != nil && p.dialect.isBroken(err) && n < p.db.Stats().MaxOpenConnections && ctx.Err() == nil; n++ {
-		err = do()
+// retries counts how often something has been done again that certainly changed nothing.
+type retries struct{ broken, refused int }
+
+// refusedPause is the pause before a connection that could not be made is tried again, which is done once: it may have been tried
+// for another request, before the database came back.
+const refusedPause = 100 * time.Millisecond
+
+// again reports whether what failed with err is to be done again. When the database was restarted all connections of a pool are broken,
+// and some are found so only when they are used: then the next one is used, and at last a new one. A database to which none can
+// be made is away, which is not waited for.
+func (p *pool) again(ctx context.Context, r *retries, err error) bool {
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return false
+	case p.dialect.isBroken(err):
+		r.broken++
+		return r.broken <= p.db.Stats().MaxOpenConnections
+	case p.dialect.isRefused(err):
+		r.refused++
+		return r.refused == 1 && pause(ctx, refusedPause)
+	default:
+		return false
 	}
-	return err
+}
+
+// pause waits; it returns false when ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// afresh does something that changes nothing unless it succeeds, as often as it takes.
+func (p *pool) afresh(ctx context.Context, do func() error) error {
+	var r retries
+	for {
+		err := do()
+		if !p.again(ctx, &r, err) {
+			return err
+		}
+	}
 }
 
 // limitedRows are rows that have to be read before the limit of their operation passes.
@@ -92,8 +127,8 @@ type commitError struct{ error }
 // Unwrap returns what went wrong.
 func (e commitError) Unwrap() error { return e.error }
 
-// isUndone reports whether a transaction whose connection broke has certainly changed nothing.
-func isUndone(d dialect, err error) bool {
+// isUndone reports whether a transaction that failed has certainly changed nothing.
+func isUndone(err error) bool {
 	_, unknown := errors.AsType[commitError](err)
-	return !unknown && d.isBroken(err)
+	return !unknown
 }

@@ -44,25 +44,17 @@ func (s *Store) writeAs(ctx context.Context, on *pool, p promise, do func(t *tx)
 		once = func() error { return s.writeInTurn(limited, p, do) }
 	}
 	const tries = 8
-	conflicts, broken := 0, 0
-	for {
+	var connections retries
+	for conflicts := 0; ; {
 		err := once()
 		switch {
-		case err == nil || limited.Err() != nil:
-			return late(ctx, limited, err)
-		case isUndone(s.dialect, err) && broken < on.db.Stats().MaxOpenConnections: // each connection may be broken: see afresh
-			broken++
+		case isUndone(err) && on.again(limited, &connections, err):
 			continue
-		case !s.dialect.isConflict(err):
-			return err
-		}
-		if conflicts++; conflicts == tries {
-			return err
-		}
-		select {
-		case <-limited.Done():
+		case limited.Err() != nil || !s.dialect.isConflict(err):
 			return late(ctx, limited, err)
-		case <-time.After(time.Duration(conflicts) * 5 * time.Millisecond):
+		}
+		if conflicts++; conflicts == tries || !pause(limited, time.Duration(conflicts)*5*time.Millisecond) {
+			return late(ctx, limited, err)
 		}
 	}
 }
