@@ -22,6 +22,7 @@ type StartRequest struct {
 	Trigger    Trigger  // default Manual
 	Warnings   []string // for the log of the build, from whoever starts it
 	Token      string   // the same one of the same user starts no second build of the job; empty for a new build in any case
+	unattended bool     // nobody starts it in person
 }
 
 // Start starts a build: it gives the number, stores the record and answers. The build itself runs when its turn comes.
@@ -31,6 +32,22 @@ func (s *Service) Start(ctx context.Context, actor Actor, req StartRequest) (Rec
 	if err != nil {
 		return Record{}, err
 	}
+	return s.start(ctx, job, req, func(Job) Actor { return actor })
+}
+
+// StartUnattended starts a build that nobody starts in person, because its time has come or code has changed. It is a build in
+// the name of who last saved the task, whose rights are asked for when the build runs.
+func (s *Service) StartUnattended(ctx context.Context, req StartRequest) (Record, error) {
+	job, err := s.Store.Job(ctx, req.JobID)
+	if err != nil {
+		return Record{}, hideMissing(err, noSuchJob(req.JobID))
+	}
+	req.unattended = true
+	return s.start(ctx, job, req, Job.Editor)
+}
+
+// start starts a build of a job in the name of one person, of the job as it is when the build gets its number.
+func (s *Service) start(ctx context.Context, job Job, req StartRequest, starter func(Job) Actor) (record Record, err error) {
 	if err := s.checkRef(req); err != nil {
 		return Record{}, err
 	}
@@ -43,14 +60,13 @@ func (s *Service) Start(ctx context.Context, actor Actor, req StartRequest) (Rec
 		if err := checkEnabled(*job); err != nil {
 			return Record{}, err // it was disabled just now
 		}
-		return s.draft(actor, req, job, now, DailyNumber(day, dailyCount))
+		return s.draft(starter(*job), req, job, now, DailyNumber(day, dailyCount))
 	}
-	var record Record
 	var repeated bool
 	if req.Token == "" {
 		record, err = s.Store.StartBuild(ctx, req.JobID, day, draft)
 	} else {
-		record, repeated, err = s.startOnce(ctx, actor, req, day, draft)
+		record, repeated, err = s.startOnce(ctx, starter(job), req, day, draft)
 	}
 	if err != nil {
 		return Record{}, hideMissing(err, noSuchJob(req.JobID))
@@ -89,7 +105,7 @@ func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, 
 		ID: RecordID(newUUID()), InfoID: newUUID(), JobID: job.ID, BuildProjectID: job.BuildProjectID, ProjectID: job.ProjectID,
 		DomainID: job.DomainID, JobName: job.Config.Name, JobVersion: job.Version, ConfigKind: job.Config.EffectiveKind(),
 		Number: job.LastNumber, DailyNumber: daily, ExecutionID: newExecutionID(),
-		UserID: actor.UserID, UserName: actor.UserName, Trigger: req.Trigger,
+		UserID: actor.UserID, UserName: actor.UserName, Unattended: req.unattended, Trigger: req.Trigger,
 		Repo:       repoOf(source),
 		Parameters: resolved.values, Warnings: append(resolved.warnings, req.Warnings...),
 		State: Queued, Region: s.Region, CreatedAt: now, ScheduledAt: now, QueuedAt: now,

@@ -15,6 +15,8 @@ type Job struct {
 	Config         Config
 	CreatorID      string
 	CreatorName    string
+	EditorID       string // who last saved Config, and answers for what stands in it
+	EditorName     string
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 	Disabled       *Disabling // nil when the job may run
@@ -27,6 +29,11 @@ type Job struct {
 // Ref returns what access to the job is decided by.
 func (j Job) Ref() JobRef {
 	return JobRef{ID: j.ID, ProjectID: j.ProjectID, CreatorID: j.CreatorID}
+}
+
+// Editor returns who last saved the configuration.
+func (j Job) Editor() Actor {
+	return Actor{UserID: j.EditorID, UserName: j.EditorName, DomainID: j.DomainID}
 }
 
 // Disabling says who switched a job off, when and why.

@@ -36,7 +36,8 @@ func (s *Service) createJob(ctx context.Context, actor Actor, project ProjectID,
 	now := s.now()
 	job := Job{
 		ID: JobID(NewHexID()), BuildProjectID: BuildProjectID(newUUID()), ProjectID: project, DomainID: actor.DomainID,
-		Config: config, CreatorID: actor.UserID, CreatorName: actor.UserName, CreatedAt: now, UpdatedAt: now,
+		Config: config, CreatorID: actor.UserID, CreatorName: actor.UserName, EditorID: actor.UserID, EditorName: actor.UserName,
+		CreatedAt: now, UpdatedAt: now,
 	}
 	if original.ID != "" {
 		return job, s.Store.CopyJob(ctx, job, original.ID)
@@ -57,7 +58,7 @@ func (s *Service) roomFor(ctx context.Context, domainID string, n int) error {
 }
 
 // UpdateJob replaces the configuration of a job by what edit makes of the present one. The project, when it is given,
-// must be the job's: a job does not move.
+// must be the job's: a job does not move. The actor answers for all of it then, also for what was there before.
 func (s *Service) UpdateJob(ctx context.Context, actor Actor, id JobID, project ProjectID, edit func(Config) Config) (Job, error) {
 	if _, err := s.job(ctx, actor, id, Modify); err != nil {
 		return Job{}, err
@@ -74,7 +75,7 @@ func (s *Service) UpdateJob(ctx context.Context, actor Actor, id JobID, project 
 		if err != nil {
 			return err
 		}
-		job.Config = sealed
+		job.Config, job.EditorID, job.EditorName = sealed, actor.UserID, actor.UserName
 		return nil
 	})
 	return job, hideMissing(err, noSuchJob(id))

@@ -19,6 +19,8 @@ type Taken struct {
 	Lease
 	Config    Config // of the job, at the version of the record
 	ConfigErr error  // why that is not known
+	Editor    Actor  // who saved that version
+	Job       JobRef // what access to the job is decided by
 	More      bool   // other builds wait in the queue
 }
 

@@ -16,7 +16,7 @@ const ClientToken = "X-Client-Token"
 
 // Once makes a start request known when it comes again: the same token of the same user for the same job.
 type Once struct {
-	UserID  string
+	UserID  string // empty for what times and changes of code start, whoever tells of them
 	Token   string
 	Meaning string // sealed digest of what the request asks for
 }
@@ -29,7 +29,11 @@ func (s *Service) startOnce(ctx context.Context, actor Actor, req StartRequest, 
 	if err != nil {
 		return Record{}, false, err
 	}
-	record, earlier, err := s.Store.StartBuildOnce(ctx, req.JobID, day, Once{UserID: actor.UserID, Token: req.Token, Meaning: sealed}, draft)
+	user := actor.UserID
+	if req.unattended || req.Trigger == CodeChange {
+		user = ""
+	}
+	record, earlier, err := s.Store.StartBuildOnce(ctx, req.JobID, day, Once{UserID: user, Token: req.Token, Meaning: sealed}, draft)
 	if err != nil || earlier == "" {
 		return record, false, err
 	}

@@ -27,10 +27,12 @@ type Record struct {
 	DailyNumber string // yyyyMMdd.N
 	ExecutionID string // j_ and 8 letters or digits; "-1" when it could not be scheduled
 
-	UserID   string
-	UserName string
-	Trigger  Trigger
-	Rerun    bool
+	// UserID is who started the build, or in whose name it was started when nobody did so in person.
+	UserID     string
+	UserName   string
+	Unattended bool // a timer or a change of code started it, in the name of who had last saved the task
+	Trigger    Trigger
+	Rerun      bool
 
 	Repo          Repo
 	RefKind       RefKind
@@ -58,6 +60,11 @@ type Record struct {
 
 	StopRequestedAt time.Time // zero unless somebody asked to stop it
 	StopRequestedBy string
+}
+
+// Starter returns who started the build, or in whose name it was started.
+func (r Record) Starter() Actor {
+	return Actor{UserID: r.UserID, UserName: r.UserName, DomainID: r.DomainID}
 }
 
 // Repo is the repository of a build, as it was when the build started.

@@ -39,7 +39,7 @@ func (r Record) again(actor Actor, number int, daily string, now time.Time) Reco
 	source := SourceInfo{Branch: r.Branch, Commit: r.Commit}
 	next := r.fresh(source, now)
 	next.ID, next.Number, next.DailyNumber = RecordID(newUUID()), number, daily
-	next.UserID, next.UserName, next.Trigger, next.Rerun = actor.UserID, actor.UserName, Manual, true
+	next.UserID, next.UserName, next.Unattended, next.Trigger, next.Rerun = actor.UserID, actor.UserName, false, Manual, true
 	next.Flow = false // it finds out
 	next.Warnings = r.Warnings
 	return next

@@ -20,7 +20,7 @@ type Store interface {
 	// JobOfBuildProject returns the job that a build project id belongs to.
 	JobOfBuildProject(ctx context.Context, id BuildProjectID) (Job, error)
 	// ChangeJob lets change edit the job and stores the result. It adds one to the version, and keeps the configuration
-	// before it, if the configuration differs. An error of change undoes everything and is returned.
+	// before it, if the configuration or its editor differs. An error of change undoes everything and is returned.
 	ChangeJob(ctx context.Context, id JobID, by Actor, at time.Time, change func(*Job) error) (Job, error)
 	// DeleteJobs hides the jobs, all or none, and ends their queued builds; it returns the builds that run and are now asked to stop.
 	DeleteJobs(ctx context.Context, ids []JobID, by Actor, at time.Time) (running []RecordID, err error)

@@ -108,6 +108,9 @@ func (r *run) download(files executor.Files, d plan.Download, out io.Writer) err
 		return fault.New(fault.Invalid, "the address is none of this project's release repository, which end in /%s/<version>/<name>; an sh step can download other files",
 			r.record.ProjectID)
 	}
+	if err := r.checkArtifacts(); err != nil {
+		return err
+	}
 	f, done, err := r.openArtifact(r.mask(version), r.mask(name))
 	defer done()
 	if err != nil {
@@ -144,17 +147,12 @@ func (r *run) openArtifact(version, name string) (f *artifact.File, done func(),
 	return f, done, err
 }
 
-// fetch puts a file of the tenant's file management into the workspace. It is one that the user of the build may use.
+// fetch puts a file of the tenant's file management into the workspace.
 func (r *run) fetch(files executor.Files, f plan.Fetch, out io.Writer) error {
 	if r.Files == nil {
 		return fault.New(fault.Invalid, "there is no file management here, only at a server")
 	}
-	var content []byte
-	err := r.retry(r.ctx, func(ctx context.Context) (err error) {
-		actor := build.Actor{UserID: r.record.UserID, UserName: r.record.UserName, DomainID: r.record.DomainID}
-		_, content, err = r.Files.ContentNamed(ctx, actor, f.Name)
-		return err
-	})
+	content, err := r.file(f.Name)
 	if err != nil {
 		return err
 	}

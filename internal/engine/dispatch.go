@@ -96,6 +96,7 @@ func (e *Engine) next() (r *run, more bool, err error) {
 	}
 	r = newRun(e, taken.Lease, sent)
 	r.what.config, r.what.configErr = taken.Config, taken.ConfigErr
+	r.editor, r.job = taken.Editor, taken.Job
 	e.active[r.record.ID] = r
 	if stops[r.record.ID] || !r.record.StopRequestedAt.IsZero() {
 		r.cancel(errStopped)

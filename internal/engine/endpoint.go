@@ -40,6 +40,9 @@ func (r *run) openCheckouts(steps []plan.Step, p *prepared) error {
 
 // credential returns what an endpoint of the project opens a repository with. From then on its password is a secret of the build.
 func (r *run) credential(ctx context.Context, p *prepared, id, repository string) (c source.Credential, err error) {
+	if err := r.checkEndpoints(); err != nil {
+		return c, err
+	}
 	err = r.retry(ctx, func(ctx context.Context) (err error) {
 		c, err = r.Endpoints.Credential(ctx, r.record.ProjectID, id, repository)
 		return err

@@ -94,6 +94,7 @@ type Parts struct {
 	Executor  executor.Executor
 	Sources   Sources
 	Artifacts Artifacts
+	Rights    Rights    // nil where everybody may do everything
 	Files     Files     // nil where there are none
 	Endpoints Endpoints // nil where there are none: then repositories are opened by what the server has
 	Images    Images    // nil where none are built

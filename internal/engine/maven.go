@@ -57,6 +57,9 @@ func (r *run) openDependencies(steps []plan.Step, p *prepared) error {
 }
 
 func (r *run) openDependency(repository string, p *prepared) error {
+	if err := r.checkEndpoints(); err != nil {
+		return err
+	}
 	var c source.Credential
 	err := r.retry(r.ctx, func(ctx context.Context) (err error) {
 		c, err = r.Endpoints.Dependencies(ctx, r.record.ProjectID, repository)

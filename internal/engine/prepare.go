@@ -51,6 +51,9 @@ func (r *run) prepare() error {
 	if p.configErr != nil {
 		return fmt.Errorf("read the task's configuration: %w", p.configErr)
 	}
+	if err := r.checkStarter(); err != nil {
+		return err
+	}
 	var err error
 	if p.timeout, err = r.timeoutOf(p.config); err != nil {
 		return err

@@ -23,6 +23,8 @@ type run struct {
 	*Engine
 	record    build.Record
 	lease     build.Lease
+	editor    build.Actor     // who saved the version of the task
+	job       build.JobRef    // of the task
 	ctx       context.Context // ends when the build must, with the reason as its cause
 	cancel    context.CancelCauseFunc
 	expiry    *time.Timer  // ends the build a leaseMargin before its lease runs out
@@ -112,7 +114,11 @@ func (r *run) perform() (err error) {
 	if err := r.openParameters(&r.what); err != nil {
 		return err
 	}
-	r.note(r.log.Info, "Build %d (%s) of task %s, started by %s.", r.record.Number, r.record.DailyNumber, r.record.JobName, r.record.UserName)
+	by := "started by " + r.record.UserName
+	if r.record.Unattended {
+		by = "started by nobody in person, in the name of " + r.record.UserName + ", who last saved the task"
+	}
+	r.note(r.log.Info, "Build %d (%s) of task %s, %s.", r.record.Number, r.record.DailyNumber, r.record.JobName, by)
 	for _, w := range r.record.Warnings {
 		r.note(r.log.Warn, "%s", w)
 	}

@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"context"
 	"strings"
 
-	"atelier/internal/build"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 	"atelier/internal/glob"
@@ -44,12 +42,7 @@ func (r *run) signing(files executor.Files, s plan.APKSigning) (*plan.Script, er
 	if len(packages) == 0 {
 		return nil, fault.New(fault.Invalid, "no file of the workspace matches the pattern %s", s.Pattern)
 	}
-	var keystore []byte
-	err = r.retry(r.ctx, func(ctx context.Context) (err error) {
-		actor := build.Actor{UserID: r.record.UserID, UserName: r.record.UserName, DomainID: r.record.DomainID}
-		_, keystore, err = r.Files.ContentNamed(ctx, actor, s.Keystore)
-		return err
-	})
+	keystore, err := r.file(s.Keystore)
 	if err != nil {
 		return nil, err
 	}

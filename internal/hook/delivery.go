@@ -28,7 +28,8 @@ type Delivery struct {
 	Key        string // of two with the same one in a project, the second is the first
 	Push       Push
 	ReceivedAt time.Time
-	Replays    int // how often somebody has had it played again
+	Replays    int         // how often somebody has had it played again
+	By         build.Actor // who told of it, or had it played again last; nobody when a host did, or the service found out
 
 	HandledAt time.Time // zero as long as nobody has looked at it
 	Outcome   string    // why it started nothing in any task; empty otherwise
@@ -53,8 +54,8 @@ type Store interface {
 	Delivery(ctx context.Context, project build.ProjectID, id string) (Delivery, error)
 	// Deliveries returns a page of a project's deliveries, the newest first, and how many there are.
 	Deliveries(ctx context.Context, project build.ProjectID, offset, limit int) ([]Delivery, int, error)
-	// ReplayDelivery lets a delivery be handled again, and counts that.
-	ReplayDelivery(ctx context.Context, project build.ProjectID, id string) error
+	// ReplayDelivery lets a delivery be handled again in somebody's name, and counts that.
+	ReplayDelivery(ctx context.Context, project build.ProjectID, id string, by build.Actor) error
 	// ClaimDelivery takes the oldest delivery that nobody has handled, for as long as until says; false when there is none.
 	ClaimDelivery(ctx context.Context, now, until time.Time) (Delivery, bool, error)
 	// DeliveryHandled stores what came of a delivery.
@@ -68,6 +69,7 @@ type Store interface {
 // Builds starts builds, and says who may do what.
 type Builds interface {
 	Start(ctx context.Context, actor build.Actor, req build.StartRequest) (build.Record, error)
+	StartUnattended(ctx context.Context, req build.StartRequest) (build.Record, error)
 	Check(ctx context.Context, actor build.Actor, ref build.JobRef, right build.Right) error
 	JobFor(ctx context.Context, actor build.Actor, id build.JobID, right build.Right) (build.Job, error)
 }
@@ -177,7 +179,7 @@ func (s *Service) Receive(ctx context.Context, project build.ProjectID, p Provid
 	return s.add(ctx, d)
 }
 
-// ReceiveFor stores a push that somebody tells of for one task. The actor must be allowed to run it.
+// ReceiveFor stores a push that somebody tells of for one task. The actor must be allowed to run it, and starts the build.
 func (s *Service) ReceiveFor(ctx context.Context, actor build.Actor, id build.JobID, body []byte) (string, error) {
 	job, err := s.Builds.JobFor(ctx, actor, id, build.Execute)
 	if err != nil {
@@ -187,7 +189,7 @@ func (s *Service) ReceiveFor(ctx context.Context, actor build.Actor, id build.Jo
 	if err != nil {
 		return "", err
 	}
-	return s.add(ctx, Delivery{ProjectID: job.ProjectID, JobID: job.ID, Provider: API, Event: "push", Key: fmt.Sprintf("%s-%s-%s-%s", API, job.ID, push.Ref, push.After), Push: push})
+	return s.add(ctx, Delivery{ProjectID: job.ProjectID, JobID: job.ID, Provider: API, Event: "push", Key: fmt.Sprintf("%s-%s-%s-%s", API, job.ID, push.Ref, push.After), Push: push, By: actor})
 }
 
 func (s *Service) add(ctx context.Context, d Delivery) (string, error) {
@@ -224,12 +226,12 @@ func (s *Service) Delivery(ctx context.Context, actor build.Actor, project build
 	return s.Store.Delivery(ctx, project, id)
 }
 
-// Replay has a delivery handled again, as if its commits had not been built yet.
+// Replay has a delivery handled again, as if its commits had not been built yet. The actor starts its builds.
 func (s *Service) Replay(ctx context.Context, actor build.Actor, project build.ProjectID, id string) error {
 	if err := s.Builds.Check(ctx, actor, build.JobRef{ProjectID: project}, build.Modify); err != nil {
 		return err
 	}
-	err := s.Store.ReplayDelivery(ctx, project, id)
+	err := s.Store.ReplayDelivery(ctx, project, id, actor)
 	s.wakeUp()
 	return err
 }
@@ -315,7 +317,7 @@ func (s *Service) handle(ctx context.Context, d *Delivery) error {
 	return nil
 }
 
-// start starts a task's build, as the one who made the task, or says why not. The error is that of a try that may be repeated.
+// start starts a task's build, in the name of who caused the delivery, or says why not. The error is that of a try that may be repeated.
 func (s *Service) start(ctx context.Context, d Delivery, job build.Job, source build.Source, branch string) (Result, error) {
 	result := Result{JobID: job.ID, JobName: job.Config.Name}
 	switch {
@@ -333,8 +335,7 @@ func (s *Service) start(ctx context.Context, d Delivery, job build.Job, source b
 	if d.Replays > 0 {
 		token = fmt.Sprintf("%.32s-%d", d.ID[:8]+d.Push.After, d.Replays)
 	}
-	maker := build.Actor{UserID: job.CreatorID, UserName: job.CreatorName, DomainID: job.DomainID}
-	record, err := s.Builds.Start(ctx, maker, build.StartRequest{
+	record, err := s.startAs(ctx, d.By, build.StartRequest{
 		JobID: job.ID, RefKind: build.ByBranch, Branch: branch, Commit: d.Push.After, Trigger: build.CodeChange, Token: token,
 	})
 	if text, public := fault.Public(err); err != nil && public && !fault.Is(err, fault.Unavailable) {
@@ -352,6 +353,14 @@ func (s *Service) start(ctx context.Context, d Delivery, job build.Job, source b
 		result.Number, result.Reason = 0, fmt.Sprintf("The commit was built already: build %d.", record.Number)
 	}
 	return result, nil
+}
+
+// startAs starts a build in the name of who caused a delivery, if that was a person.
+func (s *Service) startAs(ctx context.Context, by build.Actor, req build.StartRequest) (build.Record, error) {
+	if by.UserID == "" {
+		return s.Builds.StartUnattended(ctx, req)
+	}
+	return s.Builds.Start(ctx, by, req)
 }
 
 // Trigger is the name of a task's trigger that says which branches are built when code changes.

@@ -144,6 +144,17 @@ func (s *Service) UserName(ctx context.Context, domainID, userID string) (string
 	return user.Name, err
 }
 
+// InDomain reports whether a user is one of a domain's, and may do everything in it. One that is gone or disabled is none.
+func (s *Service) InDomain(ctx context.Context, domainID, userID string) (member, administrator bool, err error) {
+	user, err := s.User(ctx, UserRef{ID: userID})
+	switch {
+	case fault.Is(err, fault.NotFound), err == nil && (user.DomainID != domainID || !user.Enabled):
+		return false, false, nil
+	default:
+		return err == nil, user.Administrator, err
+	}
+}
+
 // IsAdministrator reports whether a user may do everything in its domain. One that is gone or disabled may not.
 func (s *Service) IsAdministrator(ctx context.Context, userID string) (bool, error) {
 	user, err := s.User(ctx, UserRef{ID: userID})

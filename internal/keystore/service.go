@@ -40,8 +40,8 @@ type Store interface {
 type Users interface {
 	// UserName returns the name of a user of a domain; one that is not there is a fault.NotFound error.
 	UserName(ctx context.Context, domainID, userID string) (string, error)
-	// IsAdministrator reports whether a user is an administrator of its domain.
-	IsAdministrator(ctx context.Context, userID string) (bool, error)
+	// InDomain reports whether a user is one of a domain's, and may do everything in it. One that is gone or disabled is none.
+	InDomain(ctx context.Context, domainID, userID string) (member, administrator bool, err error)
 }
 
 // Service keeps the files of all tenants.
@@ -92,8 +92,11 @@ func (s *Service) with(ctx context.Context, actor build.Actor, f File, granted R
 	if err != nil {
 		return Seen{}, err
 	}
-	administrator, err := s.Users.IsAdministrator(ctx, actor.UserID)
-	return Seen{f, rightsOf(f, granted, administrator)}, err
+	member, administrator, err := s.Users.InDomain(ctx, actor.DomainID, actor.UserID)
+	if err != nil || !member {
+		return Seen{File: f}, err // what it was granted once does not count
+	}
+	return Seen{f, rightsOf(f, granted, administrator)}, nil
 }
 
 // allowed turns a missing right into an error that says what it is about.
@@ -147,7 +150,7 @@ func (s *Service) Files(ctx context.Context, actor build.Actor, search string) (
 	if err != nil {
 		return nil, err
 	}
-	administrator, err := s.Users.IsAdministrator(ctx, actor.UserID)
+	_, administrator, err := s.Users.InDomain(ctx, actor.DomainID, actor.UserID)
 	for i, f := range files {
 		files[i].Rights = rightsOf(f.File, f.Rights, administrator)
 	}

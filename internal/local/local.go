@@ -89,7 +89,7 @@ func start(ctx context.Context, state *state, service *build.Service, c Config, 
 	job := build.Job{
 		ID: build.JobID(build.NewHexID()), BuildProjectID: build.BuildProjectID(uuid.NewString()),
 		ProjectID: build.ProjectID(build.NewHexID()), DomainID: actor.DomainID,
-		CreatorID: actor.UserID, CreatorName: name, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+		CreatorID: actor.UserID, CreatorName: name, EditorID: actor.UserID, EditorName: name, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 		Config: build.Config{
 			Name: filepath.Base(c.Dir), Kind: build.YAML, Sources: []build.Source{{URL: ownURL, Branch: repository.branch}},
 		},

@@ -27,12 +27,12 @@ func (s *Store) HookSecret(ctx context.Context, project build.ProjectID) (sealed
 	return sealed, missing(err, "the project has no hooks")
 }
 
-const deliveryColumns = `id, project_id, job_id, provider, event, key, push, received_at, replays, handled_at, outcome, results`
+const deliveryColumns = `id, project_id, job_id, provider, event, key, push, received_at, replays, handled_at, outcome, results, user_id, user_name`
 
 func scanDelivery(row scanner) (d hook.Delivery, err error) {
 	var push, results string
 	var received, handled int64
-	err = row.Scan(&d.ID, &d.ProjectID, &d.JobID, &d.Provider, &d.Event, &d.Key, &push, &received, &d.Replays, &handled, &d.Outcome, &results)
+	err = row.Scan(&d.ID, &d.ProjectID, &d.JobID, &d.Provider, &d.Event, &d.Key, &push, &received, &d.Replays, &handled, &d.Outcome, &results, &d.By.UserID, &d.By.UserName)
 	if err != nil {
 		return d, err
 	}
@@ -43,8 +43,8 @@ func scanDelivery(row scanner) (d hook.Delivery, err error) {
 // AddDelivery implements [hook.Store].
 func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery) (id string, err error) {
 	err = s.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`, next_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', ?) ON CONFLICT (project_id, key) DO NOTHING`,
-			d.ID, string(d.ProjectID), string(d.JobID), string(d.Provider), d.Event, d.Key, asJSON(d.Push), millis(d.ReceivedAt), millis(d.ReceivedAt))
+		_, err := t.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`, next_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', ?, ?, ?) ON CONFLICT (project_id, key) DO NOTHING`,
+			d.ID, string(d.ProjectID), string(d.JobID), string(d.Provider), d.Event, d.Key, asJSON(d.Push), millis(d.ReceivedAt), d.By.UserID, d.By.UserName, millis(d.ReceivedAt))
 		if err != nil {
 			return err
 		}
@@ -74,9 +74,10 @@ func (s *Store) Deliveries(ctx context.Context, project build.ProjectID, offset,
 }
 
 // ReplayDelivery implements [hook.Store].
-func (s *Store) ReplayDelivery(ctx context.Context, project build.ProjectID, id string) error {
+func (s *Store) ReplayDelivery(ctx context.Context, project build.ProjectID, id string, by build.Actor) error {
 	return s.write(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `UPDATE deliveries SET replays = replays + 1, next_at = 1, handled_at = 0 WHERE id = ? AND project_id = ?`, id, string(project))
+		n, err := t.exec(ctx, `UPDATE deliveries SET replays = replays + 1, next_at = 1, handled_at = 0, user_id = ?, user_name = ? WHERE id = ? AND project_id = ?`,
+			by.UserID, by.UserName, id, string(project))
 		if err == nil && n == 0 {
 			err = fault.New(fault.NotFound, "delivery %.40s does not exist", id)
 		}

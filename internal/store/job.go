@@ -16,7 +16,9 @@ import (
 )
 
 const jobColumns = `jobs.id, jobs.build_project_id, jobs.project_id, jobs.domain_id, jobs.version, jobs.config, jobs.group_id, jobs.creator_id,
-	jobs.creator_name, jobs.created_at, jobs.updated_at, jobs.disabling, jobs.last_number, jobs.counters`
+	jobs.creator_name, jobs.created_at, jobs.updated_at, jobs.disabling, jobs.last_number, jobs.counters,
+	(SELECT v.user_id FROM job_versions v WHERE v.job_id = jobs.id AND v.version = jobs.version),
+	(SELECT v.user_name FROM job_versions v WHERE v.job_id = jobs.id AND v.version = jobs.version)`
 
 // storedDisabling is the stored form of [build.Disabling].
 type storedDisabling struct {
@@ -36,7 +38,7 @@ type jobRow struct {
 
 func (r *jobRow) dest() []any {
 	j := &r.job
-	return []any{&j.ID, &j.BuildProjectID, &j.ProjectID, &j.DomainID, &j.Version, &r.config, &r.groupID, &j.CreatorID, &j.CreatorName, &r.created, &r.updated, &r.disabling, &j.LastNumber, &r.counter}
+	return []any{&j.ID, &j.BuildProjectID, &j.ProjectID, &j.DomainID, &j.Version, &r.config, &r.groupID, &j.CreatorID, &j.CreatorName, &r.created, &r.updated, &r.disabling, &j.LastNumber, &r.counter, &j.EditorID, &j.EditorName}
 }
 
 func (r *jobRow) value() (build.Job, error) {
@@ -112,7 +114,7 @@ func (s *Store) insertJob(ctx context.Context, t *tx, job build.Job) error {
 	if err != nil {
 		return err
 	}
-	return insertVersion(ctx, t, job, config, build.Actor{UserID: job.CreatorID, UserName: job.CreatorName}, job.CreatedAt)
+	return insertVersion(ctx, t, job, config, job.Editor(), job.CreatedAt)
 }
 
 func nameTaken(name string) error {
@@ -180,15 +182,18 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 		if job, err = s.lockJob(ctx, t, id); err != nil {
 			return err
 		}
-		before, wasDisabled := encodeConfig(job.Config), job.Disabled != nil
+		before, editor, wasDisabled := encodeConfig(job.Config), job.EditorID, job.Disabled != nil
 		if err := change(&job); err != nil {
 			return err
 		}
 		config := encodeConfig(job.Config)
 		if config != before {
+			job.EditorID, job.EditorName = by.UserID, by.UserName
+		}
+		if config != before || job.EditorID != editor {
 			job.Version++
 			job.UpdatedAt = at
-			if err := insertVersion(ctx, t, job, config, by, at); err != nil {
+			if err := insertVersion(ctx, t, job, config, job.Editor(), at); err != nil {
 				return err
 			}
 			if err := tellOfJob(ctx, t, id, notice.Updated, by, at, strconv.Itoa(job.Version)); err != nil {

@@ -41,7 +41,7 @@ func (s *Store) LeaseOverdue(ctx context.Context, owner string, queuedBefore, no
 // take a build at the same time. What the owner does under the lease is stored durably, and the lease with it.
 func (s *Store) lease(ctx context.Context, lease build.Lease, now time.Time, counts bool, where string, args ...any) (build.Taken, bool, error) {
 	taken := build.Taken{Lease: lease}
-	var config sql.NullString
+	var config, editorID, editorName sql.NullString
 	err := s.writeOrdered(ctx, func(t *tx) error {
 		if lock := s.dialect.lockLeases(); counts && lock != "" {
 			if _, err := t.exec(ctx, lock); err != nil {
@@ -57,13 +57,13 @@ func (s *Store) lease(ctx context.Context, lease build.Lease, now time.Time, cou
 		}
 		// The job may have been deleted since: its builds still reach a final state, so there is no look at that here.
 		var r recordRow
-		err = t.row(ctx, `SELECT `+recordColumns+`, job_versions.config, EXISTS (SELECT 1 FROM records WHERE state = 'queued')`+recordFrom+`
+		err = t.row(ctx, `SELECT `+recordColumns+`, job_versions.config, job_versions.user_id, job_versions.user_name, EXISTS (SELECT 1 FROM records WHERE state = 'queued')`+recordFrom+`
 			LEFT JOIN job_versions ON job_versions.job_id = records.job_id AND job_versions.version = records.job_version WHERE records.id = ?`, id).
-			Scan(append(r.dest(), &config, &taken.More)...)
+			Scan(append(r.dest(), &config, &editorID, &editorName, &taken.More)...)
 		if err != nil {
 			return err
 		}
-		taken.Record, _, err = r.value()
+		taken.Record, taken.Job, err = r.value()
 		return err
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -72,6 +72,7 @@ func (s *Store) lease(ctx context.Context, lease build.Lease, now time.Time, cou
 	if err != nil {
 		return build.Taken{}, false, err
 	}
+	taken.Editor = build.Actor{UserID: editorID.String, UserName: editorName.String, DomainID: taken.Record.DomainID}
 	if taken.ConfigErr = errNoVersion; config.Valid {
 		taken.Config, taken.ConfigErr = decodeConfig(config.String)
 	}

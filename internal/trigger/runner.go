@@ -24,7 +24,7 @@ type Tasks interface {
 
 // Builds starts builds. The build service implements it.
 type Builds interface {
-	Start(ctx context.Context, actor build.Actor, req build.StartRequest) (build.Record, error)
+	StartUnattended(ctx context.Context, req build.StartRequest) (build.Record, error)
 }
 
 // Sources finds out what a branch has in the repository of a project's task.
@@ -124,7 +124,7 @@ func (r *Runner) due(job build.Job, minute time.Time) (Schedule, bool) {
 	return Schedule{}, false
 }
 
-// start starts a task's build, as the one who made the task. Repositories are looked at in one of the places, so that those that are away
+// start starts a task's build. Repositories are looked at in one of the places, so that those that are away
 // do not hold up tasks that are built without a look.
 func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute time.Time, places chan struct{}) error {
 	failures, err := r.failures(ctx, job)
@@ -143,9 +143,8 @@ func (r *Runner) start(ctx context.Context, job build.Job, s Schedule, minute ti
 			return err
 		}
 	}
-	maker := build.Actor{UserID: job.CreatorID, UserName: job.CreatorName, DomainID: job.DomainID}
 	// Whoever comes second with the token gets the build of the first.
-	record, err := r.Builds.Start(ctx, maker, build.StartRequest{
+	record, err := r.Builds.StartUnattended(ctx, build.StartRequest{
 		JobID: job.ID, Trigger: build.Timed, Token: "timer-" + strconv.FormatInt(minute.Unix(), 10), Warnings: r.warnings(failures),
 	})
 	if err == nil {

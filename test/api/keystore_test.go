@@ -149,7 +149,7 @@ func testFileInBuild(t *testing.T, s *servertest.Server, colleague servertest.Us
 	if r := fetch(s.Developer, "none.pem"); *r.Status != "FAILURE" || !strings.Contains(*r.ErrMsg, `file "none.pem" does not exist`) {
 		t.Errorf("%+v", r)
 	}
-	if r := fetch(colleague, "own.pem"); *r.Status != "FAILURE" || !strings.Contains(*r.ErrMsg, "you have no permission to use this file") {
+	if r := fetch(colleague, "own.pem"); *r.Status != "FAILURE" || !strings.Contains(*r.ErrMsg, `the file "own.pem" may not be used by colleague, who started the build and last saved the task`) {
 		t.Errorf("%+v", r)
 	}
 }

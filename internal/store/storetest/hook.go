@@ -31,6 +31,7 @@ func testHooks(t *testing.T, open Opener) {
 	}
 	second := first
 	second.ID, second.Key, second.ReceivedAt, second.JobID = "00000000-0000-0000-0000-000000000002", "k2", start.Add(time.Minute), "j1"
+	second.By = build.Actor{UserID: "u2", UserName: "colleague"}
 	for range 2 {
 		for _, d := range []hook.Delivery{first, second} {
 			again := d
@@ -50,7 +51,7 @@ func testHooks(t *testing.T, open Opener) {
 	}
 	got.HandledAt, got.Results = now, []hook.Result{{JobID: "j1", JobName: "demo", Number: 3}}
 	check(t, s.DeliveryHandled(ctx, got))
-	if d, ok, err := s.ClaimDelivery(ctx, now, now.Add(time.Minute)); err != nil || !ok || d.ID != second.ID {
+	if d, ok, err := s.ClaimDelivery(ctx, now, now.Add(time.Minute)); err != nil || !ok || d.ID != second.ID || d.By != second.By {
 		t.Errorf("claimed %+v, %t, %v", d, ok, err)
 	}
 	if _, ok, err := s.ClaimDelivery(ctx, now, now.Add(time.Minute)); err != nil || ok {
@@ -61,12 +62,12 @@ func testHooks(t *testing.T, open Opener) {
 	}
 
 	// A replay that comes while somebody handles the delivery is not lost.
-	check(t, s.ReplayDelivery(ctx, "p1", first.ID))
+	check(t, s.ReplayDelivery(ctx, "p1", first.ID, dev))
 	check(t, s.DeliveryHandled(ctx, got))
-	if d, ok, err := s.ClaimDelivery(ctx, now, now.Add(time.Minute)); err != nil || !ok || d.ID != first.ID || d.Replays != 1 {
+	if d, ok, err := s.ClaimDelivery(ctx, now, now.Add(time.Minute)); err != nil || !ok || d.ID != first.ID || d.Replays != 1 || d.By.UserID != dev.UserID || d.By.UserName != dev.UserName {
 		t.Errorf("played again: %+v, %t, %v", d, ok, err)
 	}
-	wantKind(t, s.ReplayDelivery(ctx, "p2", first.ID), fault.NotFound)
+	wantKind(t, s.ReplayDelivery(ctx, "p2", first.ID, dev), fault.NotFound)
 	_, err = s.Delivery(ctx, "p2", first.ID)
 	wantKind(t, err, fault.NotFound)
 	page, total, err := s.Deliveries(ctx, "p1", 0, 1)

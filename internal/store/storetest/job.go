@@ -23,7 +23,7 @@ func aJob(n int, name string) build.Job {
 	return build.Job{
 		ID:             build.JobID(fmt.Sprintf("%032d", n)),
 		BuildProjectID: build.BuildProjectID(fmt.Sprintf("00000000-0000-0000-0000-%012d", n)),
-		ProjectID:      "p1", DomainID: "d1", CreatorID: "u1", CreatorName: "dev", CreatedAt: start, UpdatedAt: start,
+		ProjectID:      "p1", DomainID: "d1", CreatorID: "u1", CreatorName: "dev", EditorID: "u1", EditorName: "dev", CreatedAt: start, UpdatedAt: start,
 		Config: build.Config{
 			Name: name, Arch: "x86-64", Flavor: "2u8g", HostType: "devcloud", GroupID: "g1", Kind: build.Action, EnvironmentType: "docker",
 			AutoUpdateSubmodules: "false", BuildOnPush: &no,
