@@ -30,14 +30,14 @@ func (anyone) Viewing(context.Context, build.Actor, []build.ProjectID) (build.Vi
 }
 
 func (anyone) Check(context.Context, build.Actor, build.JobRef, build.Right) error { return nil }
-func (any1) CheckURL(string) error             { return nil }
-func (any1) CheckRef(string) error             { return nil }
-func (any1) CheckCommit(string) error          { return nil }
-func (any1) CheckStep(build.ActionStep) error  { return nil }
-func (plain) Seal(text string) (string, error) { return text, nil }
-func (plain) Open(text string) (string, error) { return text, nil }
-func (still) Wake()                            {}
-func (still) StopBuild(build.RecordID)         {}
+func (any1) CheckURL(string) error                                                 { return nil }
+func (any1) CheckRef(string) error                                                 { return nil }
+func (any1) CheckCommit(string) error                                              { return nil }
+func (any1) CheckStep(build.ActionStep) error                                      { return nil }
+func (plain) Seal(text string) (string, error)                                     { return text, nil }
+func (plain) Open(text string) (string, error)                                     { return text, nil }
+func (still) Wake()                                                                {}
+func (still) StopBuild(build.RecordID)                                             {}
 
 // branches are the commits that branches have.
 type branches struct {
