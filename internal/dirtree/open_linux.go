@@ -58,3 +58,20 @@ func chmodAt(dir int, name string, mode uint32) error {
 	}
 	return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode)
 }
+
+// chownSame gives what has a name in a directory to a user and a group, if it is still what it was.
+func chownSame(dir int, name string, was unix.Stat_t, user, group int) error {
+	fd, err := openBelow(dir, name, unix.O_PATH, 0, false)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var is unix.Stat_t
+	if err := unix.Fstat(fd, &is); err != nil {
+		return err
+	}
+	if is.Ino != was.Ino || is.Dev != was.Dev {
+		return unix.ESTALE
+	}
+	return unix.Fchownat(fd, "", user, group, unix.AT_EMPTY_PATH)
+}

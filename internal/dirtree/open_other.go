@@ -21,3 +21,8 @@ func openBelow(dir int, name string, flags int, mode uint32, sameMount bool) (fd
 func chmodAt(dir int, name string, mode uint32) error {
 	return unix.Fchmodat(dir, name, mode, unix.AT_SYMLINK_NOFOLLOW)
 }
+
+// chownSame gives what has a name in a directory to a user and a group.
+func chownSame(dir int, name string, _ unix.Stat_t, user, group int) error {
+	return unix.Fchownat(dir, name, user, group, unix.AT_SYMLINK_NOFOLLOW)
+}

@@ -3,6 +3,7 @@ package dirtree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 
@@ -21,11 +22,28 @@ const maxHandles = 32
 // ErrTooDeep is the error of a walk through a tree with paths that are longer than the kernel takes.
 var ErrTooDeep = errors.New("the directories are nested too deep: paths have more than 4095 bytes")
 
+// ReadError is the error of a directory that a walk could not read.
+type ReadError struct {
+	Path string // below where the walk began
+	Err  error
+}
+
+// Error implements error.
+func (e *ReadError) Error() string { return fmt.Sprintf("read the directory %q: %v", e.Path, e.Err) }
+
+// Unwrap returns the cause.
+func (e *ReadError) Unwrap() error { return e.Err }
+
 // Entry is something that a walk has come to.
 type Entry struct {
 	Info
 	Dir  *Dir   // that holds it, until the entry has been visited
 	Path string // below where the walk began
+}
+
+// Chown gives what was visited to a user and a group, unless something else has its name by now.
+func (e Entry) Chown(user, group int) error {
+	return e.Dir.failed("chown", e.Name(), chownSame(e.Dir.fd(), e.Name(), e.stat, user, group))
 }
 
 // Walk calls visit for all that is below the directory, in the order of names: for a directory before what is in it, which
@@ -51,7 +69,7 @@ type level struct {
 func (w *walk) directory(l *level) error {
 	names, err := l.dir.Names(maxEntries)
 	if err != nil {
-		return err
+		return &ReadError{l.path, err}
 	}
 	for _, name := range names {
 		if w.ctx.Err() != nil {
@@ -68,21 +86,21 @@ func (w *walk) directory(l *level) error {
 func (w *walk) entry(l *level, name string) (err error) {
 	e := Entry{Path: path.Join(l.path, name)}
 	if len(e.Path) > maxPath {
-		return ErrTooDeep
+		return &ReadError{l.path, ErrTooDeep}
 	}
 	if l.dir == nil {
 		if l.dir, err = w.root.OpenDir(l.path); err != nil {
-			return err
+			return &ReadError{l.path, err}
 		}
 	}
 	e.Dir = l.dir
-	if e.Info, err = l.dir.Stat(name); errors.Is(err, unix.ENOENT) {
+	switch e.Info, err = l.dir.Stat(name); {
+	case errors.Is(err, unix.ENOENT):
 		return nil // somebody has removed it
+	case err != nil:
+		return &ReadError{l.path, err}
 	}
-	if err == nil {
-		err = w.visit(e)
-	}
-	switch {
+	switch err := w.visit(e); {
 	case err == nil && e.IsDir():
 		return w.below(l, e)
 	case errors.Is(err, fs.SkipDir) && e.IsDir():
@@ -95,8 +113,11 @@ func (w *walk) entry(l *level, name string) (err error) {
 // below visits what is in a directory that was visited itself.
 func (w *walk) below(above *level, e Entry) error {
 	dir, err := above.dir.OpenDir(e.Name())
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil // or what was visited has removed it
+	case err != nil:
+		return &ReadError{e.Path, err}
 	}
 	l := &level{path: e.Path, dir: dir}
 	w.levels = append(w.levels, l)

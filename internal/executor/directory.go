@@ -10,10 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/fault"
 )
 
@@ -37,17 +36,31 @@ type Files interface {
 	WriteFile(ctx context.Context, file string, content io.Reader) error
 }
 
-// Directory is a workspace that is a directory of this machine. It implements [Files]. No step may run meanwhile.
-type Directory string
+// Directory is a workspace that is a directory of this machine. It implements [Files]. Steps, and others to whom a step has given a
+// handle, may change anything in it at the same time: that leads nowhere else.
+type Directory struct {
+	// Parent holds the workspace. It was opened before any step could change it.
+	Parent *os.Root
 
-var _ Files = Directory("")
+	// Name is that of the workspace in its parent; "." when the parent is the workspace.
+	Name string
 
-// open opens the workspace. A step may have put something else in its place.
-func (d Directory) open() (*os.Root, error) {
-	if info, err := os.Lstat(string(d)); err != nil || !info.IsDir() {
+	// Own gives a file or directory that was just made to who runs the steps; nil when the server's user does.
+	Own func(f *os.File) error
+
+	// Allowed reports whether a file may be read; nil for all. A step can give any file a name in the workspace where the kernel lets users
+	// link files that are not theirs, also one that it may not read itself.
+	Allowed func(info fs.FileInfo) bool
+}
+
+var _ Files = Directory{}
+
+// Open opens the workspace. A step may have put something else in its place.
+func (d Directory) Open() (*os.Root, error) {
+	if info, err := d.Parent.Lstat(d.Name); err != nil || !info.IsDir() {
 		return nil, fault.Wrap(err, fault.Invalid, "an earlier step removed the workspace")
 	}
-	root, err := os.OpenRoot(string(d))
+	root, err := d.Parent.OpenRoot(d.Name)
 	if err != nil {
 		return nil, fmt.Errorf("open the workspace: %w", err)
 	}
@@ -56,49 +69,32 @@ func (d Directory) open() (*os.Root, error) {
 
 // Walk implements [Files].
 func (d Directory) Walk(ctx context.Context, found func(file string) error) error {
-	root, err := d.open()
+	root, err := d.Open()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	return walk(ctx, root, "", found)
+	return walk(ctx, root, func(e dirtree.Entry) error {
+		if e.Mode().IsRegular() || e.IsLink() && isFile(root, e.Path) {
+			return found(e.Path)
+		}
+		return nil
+	})
 }
 
-// walk walks below a directory. Package fs would refuse names that are not UTF-8.
-func walk(ctx context.Context, root *os.Root, dir string, found func(file string) error) error {
-	entries, err := readDir(root, dir)
+// walk visits what is below a root. What cannot be read is the build's fault.
+func walk(ctx context.Context, root *os.Root, visit func(e dirtree.Entry) error) error {
+	dir, err := dirtree.Of(root)
 	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "the directory %q of the workspace cannot be read", dir)
+		return fault.Wrap(err, fault.Invalid, "a directory of the workspace cannot be read")
 	}
-	for _, entry := range entries {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		name := path.Join(dir, entry.Name())
-		var err error
-		switch kind := entry.Type(); {
-		case kind.IsDir():
-			err = walk(ctx, root, name, found)
-		case kind.IsRegular(), kind == fs.ModeSymlink && isFile(root, name):
-			err = found(name)
-		}
-		if err != nil {
-			return err
-		}
+	defer dir.Close()
+	err = dir.Walk(ctx, visit)
+	var unread *dirtree.ReadError
+	if errors.As(err, &unread) {
+		return fault.Wrap(err, fault.Invalid, "the directory %q of the workspace cannot be read", unread.Path)
 	}
-	return nil
-}
-
-// readDir returns what is in a directory, by name.
-func readDir(root *os.Root, dir string) ([]fs.DirEntry, error) {
-	f, err := root.Open(filepath.FromSlash(path.Join(".", dir)))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	entries, err := f.ReadDir(-1)
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	return entries, err
+	return err
 }
 
 // isFile reports whether a link leads to a file in the workspace.
@@ -109,37 +105,117 @@ func isFile(root *os.Root, link string) bool {
 
 // ReadFile implements [Files].
 func (d Directory) ReadFile(file string) (fs.File, error) {
-	root, err := d.open()
+	root, err := d.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(filepath.FromSlash(file), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for a writer
+	f, err := root.OpenFile(filepath.FromSlash(file), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) // a pipe would wait for a writer
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "the file %q of the workspace cannot be read", file)
 	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, fault.Wrap(err, fault.Invalid, "%q is not a file of the workspace", file)
+	if _, err := d.check(f, file); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// WriteFile implements [Files].
-func (d Directory) WriteFile(ctx context.Context, file string, content io.Reader) (err error) {
-	root, err := d.open()
+// check returns what an open file is like, which has to be a file and one that may be read.
+func (d Directory) check(f *os.File, name string) (fs.FileInfo, error) {
+	info, err := f.Stat()
+	switch {
+	case err != nil || !info.Mode().IsRegular():
+		return nil, fault.Wrap(err, fault.Invalid, "%q is not a file of the workspace", name)
+	case d.Allowed != nil && !d.Allowed(info):
+		return nil, fault.New(fault.Invalid, "%q is not a file of the build's user", name)
+	}
+	return info, nil
+}
+
+// own gives what was just made to who runs the steps, with a mode that the umask does not change.
+func (d Directory) own(f *os.File, mode fs.FileMode) error {
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	if d.Own == nil {
+		return nil
+	}
+	return d.Own(f)
+}
+
+// MakeDir makes a directory of the workspace, with those that lead to it, and opens it. Links may lead to it as long as they stay in the
+// workspace. What it makes belongs to who runs the steps.
+func (d Directory) MakeDir(dir string) (*os.Root, error) {
+	root, err := d.Open()
+	if err != nil {
+		return nil, err
+	}
+	dir = path.Clean(dir)
+	if dir == "." {
+		return root, nil
+	}
+	defer root.Close()
+	made, err := d.makeDirs(root, dir)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid,
+			"the directory %s of the workspace cannot be made: something is in its way, or a link leads out of the workspace", dir)
+	}
+	return made, nil
+}
+
+func (d Directory) makeDirs(root *os.Root, dir string) (*os.Root, error) {
+	for end, c := range dir + "/" {
+		if c != '/' {
+			continue
+		}
+		if err := d.makeDir(root, dir[:end]); err != nil {
+			return nil, err
+		}
+	}
+	return root.OpenRoot(dir)
+}
+
+// makeDir makes one directory, unless it is there.
+func (d Directory) makeDir(root *os.Root, dir string) error {
+	switch err := root.Mkdir(dir, 0o755); {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	f, err := root.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	// Somebody may have put another directory in its place by now: one that is not the server's stays as it is.
+	if info, err := f.Stat(); err != nil || !isOwn(info) {
+		return errors.Join(err, f.Close())
+	}
+	return errors.Join(d.own(f, 0o755), f.Close())
+}
+
+// isOwn reports whether a file belongs to this process's user.
+func isOwn(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}
+
+// WriteFile implements [Files].
+func (d Directory) WriteFile(ctx context.Context, file string, content io.Reader) (err error) {
 	inTheWay := func(err error) error {
 		return fault.Wrap(err, fault.Invalid, "the file %q of the workspace cannot be written: something is in its way, or a link leads out of the workspace", file)
 	}
-	if err := root.MkdirAll(filepath.FromSlash(path.Dir(file)), 0o755); err != nil {
+	dir, name := path.Split(path.Clean(file))
+	if path.IsAbs(file) || name == "." || name == ".." {
+		return inTheWay(fs.ErrInvalid)
+	}
+	root, err := d.MakeDir(dir)
+	if err != nil {
 		return inTheWay(err)
 	}
-	temporary := filepath.FromSlash(path.Join(path.Dir(file), ".atelier-"+rand.Text()))
-	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	defer root.Close()
+	temporary := ".atelier-" + rand.Text()
+	f, err := root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return inTheWay(err)
 	}
@@ -151,10 +227,10 @@ func (d Directory) WriteFile(ctx context.Context, file string, content io.Reader
 	if _, err := io.Copy(f, untilDone{ctx, content}); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(d.own(f, 0o644), f.Close()); err != nil {
 		return fmt.Errorf("write a file of the workspace: %w", err)
 	}
-	if err := root.Rename(temporary, filepath.FromSlash(file)); err != nil {
+	if err := root.Rename(temporary, name); err != nil {
 		return inTheWay(err)
 	}
 	return nil

@@ -3,25 +3,21 @@ package executor
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"syscall"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/fault"
 )
 
 // Pack implements [Files].
 func (d Directory) Pack(ctx context.Context, dir string, leaveOut func(name string) (this, below bool, err error), out io.Writer) error {
-	return d.PackAllowed(ctx, dir, leaveOut, func(fs.FileInfo) bool { return true }, out)
-}
-
-// PackAllowed does the same, and refuses files that are not allowed.
-func (d Directory) PackAllowed(ctx context.Context, dir string, leaveOut func(name string) (this, below bool, err error), allowed func(fs.FileInfo) bool, out io.Writer) error {
-	workspace, err := d.open()
+	workspace, err := d.Open()
 	if err != nil {
 		return err
 	}
@@ -31,8 +27,18 @@ func (d Directory) PackAllowed(ctx context.Context, dir string, leaveOut func(na
 		return fault.Wrap(err, fault.Invalid, "%q is not a directory of the workspace", path.Join(".", dir))
 	}
 	defer root.Close()
-	p := packer{ctx: ctx, root: root, leaveOut: leaveOut, allowed: allowed, out: tar.NewWriter(out)}
-	if err := p.directory(""); err != nil {
+	p := packer{ctx: ctx, check: d.check, out: tar.NewWriter(out)}
+	err = walk(ctx, root, func(e dirtree.Entry) error {
+		this, below, err := leaveOut(e.Path)
+		if err == nil && !this {
+			err = p.entry(e)
+		}
+		if err == nil && below && e.IsDir() {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return p.out.Close()
@@ -40,81 +46,44 @@ func (d Directory) PackAllowed(ctx context.Context, dir string, leaveOut func(na
 
 // packer writes a directory to an archive.
 type packer struct {
-	ctx      context.Context
-	root     *os.Root
-	leaveOut func(name string) (this, below bool, err error)
-	allowed  func(fs.FileInfo) bool
-	out      *tar.Writer
-}
-
-func (p packer) directory(dir string) error {
-	entries, err := readDir(p.root, dir)
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "the directory %q of the workspace cannot be read", dir)
-	}
-	for _, entry := range entries {
-		if p.ctx.Err() != nil {
-			return context.Cause(p.ctx)
-		}
-		name := path.Join(dir, entry.Name())
-		this, below, err := p.leaveOut(name)
-		if err != nil {
-			return err
-		}
-		if !this {
-			if err := p.entry(name, entry.Type()); err != nil {
-				return err
-			}
-		}
-		if entry.IsDir() && !below {
-			if err := p.directory(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	ctx   context.Context
+	check func(f *os.File, name string) (fs.FileInfo, error)
+	out   *tar.Writer
 }
 
 // entry writes one file, directory or link.
-func (p packer) entry(name string, kind fs.FileMode) error {
-	if !kind.IsRegular() && !kind.IsDir() && kind != fs.ModeSymlink {
+func (p packer) entry(e dirtree.Entry) error {
+	switch kind := e.Mode().Type(); kind {
+	case 0:
+		return p.file(e)
+	case fs.ModeDir:
+		return p.header(e.Path, e, "")
+	case fs.ModeSymlink:
+		target, err := e.Dir.Readlink(e.Name())
+		if err != nil {
+			return unreadable(e, err)
+		}
+		return p.header(e.Path, e, target)
+	default:
 		return nil
 	}
-	unreadable := func(err error) error {
-		return fault.Wrap(err, fault.Invalid, "%q of the workspace cannot be read", name)
-	}
-	system := filepath.FromSlash(name)
-	if kind != fs.ModeSymlink && !kind.IsRegular() {
-		info, err := p.root.Lstat(system)
-		if err != nil {
-			return unreadable(err)
-		}
-		return p.header(name, info, "")
-	}
-	if kind == fs.ModeSymlink {
-		info, err := p.root.Lstat(system)
-		if err != nil {
-			return unreadable(err)
-		}
-		target, err := p.root.Readlink(system)
-		if err != nil {
-			return unreadable(err)
-		}
-		return p.header(name, info, target)
-	}
-	f, err := p.root.OpenFile(system, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+func unreadable(e dirtree.Entry, err error) error {
+	return fault.Wrap(err, fault.Invalid, "%q of the workspace cannot be read", e.Path)
+}
+
+func (p packer) file(e dirtree.Entry) (err error) {
+	f, err := e.Dir.OpenFile(e.Name(), os.O_RDONLY, 0)
 	if err != nil {
-		return unreadable(err)
+		return unreadable(e, err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := p.check(f, e.Path)
 	if err != nil {
-		return unreadable(err)
+		return err
 	}
-	if !p.allowed(info) {
-		return fault.New(fault.Invalid, "%q is not a file of the build's user", name)
-	}
-	if err := p.header(name, info, ""); err != nil {
+	if err := p.header(e.Path, info, ""); err != nil {
 		return err
 	}
 	_, err = io.CopyN(p.out, untilDone{p.ctx, f}, info.Size())

@@ -24,16 +24,21 @@ type Checkout struct {
 	Path       string // directory below the workspace; empty for the workspace itself
 }
 
-// Runner runs git in the workspace of a build, in the way that an executor runs things.
+// Runner gives a checkout a place, and runs git there in the way that an executor runs things. A step can put anything into a workspace, also a
+// repository with a configuration that git would obey. So git works in a new directory that no step can reach, and what it has made is put
+// into the workspace afterwards.
 type Runner interface {
-	// MakeDir makes a directory below the workspace, with its parents; an empty name is the workspace itself. It refuses, with
-	// a fault.Invalid error, to leave the workspace by a symbolic link, and a directory that holds an entry named .git: a step
-	// may have made it, and git would obey the configuration in it.
-	MakeDir(ctx context.Context, dir string) error
+	// Check refuses, with a fault.Invalid error, a directory below the workspace into which no repository can be put: one outside, to which a
+	// link leads, and one that holds an entry named .git. "." is the workspace itself.
+	Check(dir string) error
 
-	// Git runs git in a directory below the workspace, with the credentials of the server's user. It gets args without the program's name
+	// Git runs git in a directory below the new one, with the credentials of the server's user. It gets args without the program's name
 	// and env in addition to what [Client.Environ] has; what env has counts. Both outputs go to out. An exit code other than 0 is not an error.
 	Git(ctx context.Context, dir string, args, env []string, out io.Writer) (exitCode int, err error)
+
+	// Place puts what is in the new directory into a directory below the workspace, which it makes with those that lead to it. It refuses
+	// what Check refuses. Files that are there stay, except those that the repository has as well.
+	Place(ctx context.Context, dir string) error
 }
 
 // Checkout puts a repository into a workspace, and prints what it does to out. What is wrong with the repository, or with the
@@ -48,16 +53,20 @@ func (c *Client) Checkout(ctx context.Context, run Runner, spec Checkout, out io
 		slices.Contains(strings.Split(spec.Path, "/"), "..") || slices.Contains(strings.Split(spec.Path, "/"), ".git")) {
 		return fault.New(fault.Invalid, "the path %q is not that of a directory below the workspace", spec.Path)
 	}
+	place := path.Clean("./" + spec.Path)
+	if err := run.Check(place); err != nil {
+		return err
+	}
 	way, err := c.openRoute()
 	if err != nil {
 		return err
 	}
 	defer way.close()
-	k := &checkout{Checkout: spec, ref: ref, client: c, run: run, out: out, way: way, dir: path.Clean("./" + spec.Path)}
-	if k.dir == "." {
-		k.dir = ""
+	k := &checkout{Checkout: spec, ref: ref, client: c, run: run, out: out, way: way}
+	if err := k.do(ctx); err != nil {
+		return err
 	}
-	return k.do(ctx)
+	return run.Place(ctx, place)
 }
 
 // checkout is one run of [Client.Checkout].
@@ -68,22 +77,18 @@ type checkout struct {
 	run    Runner
 	out    io.Writer
 	way    route
-	dir    string
 }
 
 func (k *checkout) do(ctx context.Context) error {
-	if err := k.run.MakeDir(ctx, k.dir); err != nil {
-		return err
-	}
 	format := "sha1"
 	if len(k.Commit) == 64 {
 		format = "sha256"
 	}
-	// No other command comes before: it would take the settings of a repository that a step has made around this one.
-	if err := k.git(ctx, k.dir, "init", "--quiet", "--template=", "--initial-branch=main", "--object-format="+format); err != nil {
+	// No other command comes before: it would take the settings of a repository around this directory.
+	if err := k.git(ctx, "", "init", "--quiet", "--template=", "--initial-branch=main", "--object-format="+format); err != nil {
 		return err
 	}
-	if err := k.git(ctx, k.dir, "remote", "add", "origin", k.URL); err != nil {
+	if err := k.git(ctx, "", "remote", "add", "origin", k.URL); err != nil {
 		return err
 	}
 	if k.LFS {
@@ -95,10 +100,10 @@ func (k *checkout) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := k.git(ctx, k.dir, "checkout", "--detach", "--force", revision, "--"); err != nil {
+	if err := k.git(ctx, "", "checkout", "--detach", "--force", revision, "--"); err != nil {
 		return err
 	}
-	return k.contents(ctx, k.dir, 0)
+	return k.contents(ctx, "", 0)
 }
 
 // fetch fetches what is to be checked out, and returns its name in the workspace.
@@ -116,7 +121,7 @@ func (k *checkout) fetch(ctx context.Context) (revision string, err error) {
 	default:
 		revision, refspec = "FETCH_HEAD", "HEAD"
 	}
-	said, exit, err := k.show(ctx, k.dir, fetchArgs(k.Depth, refspec)...)
+	said, exit, err := k.show(ctx, "", fetchArgs(k.Depth, refspec)...)
 	switch {
 	case err != nil:
 		return "", err
@@ -152,7 +157,7 @@ func (k *checkout) fetchCommit(ctx context.Context) (revision string, err error)
 				return "", err
 			}
 		}
-		said, exit, err := k.show(ctx, k.dir, args...)
+		said, exit, err := k.show(ctx, "", args...)
 		if err != nil {
 			return "", err
 		}
@@ -192,7 +197,7 @@ func (k *checkout) attempts() [][]string {
 // find returns the whole id of the commit if the workspace has it, and otherwise nothing. A branch or tag whose name looks like
 // an id is not taken for it.
 func (k *checkout) find(ctx context.Context) (id string, err error) {
-	said, exit, err := k.capture(ctx, k.dir, "rev-parse", "--verify", "--quiet", k.Commit+"^{commit}")
+	said, exit, err := k.capture(ctx, "", "rev-parse", "--verify", "--quiet", k.Commit+"^{commit}")
 	if err != nil || exit != 0 {
 		return "", err
 	}

@@ -19,12 +19,23 @@ import (
 
 // direct runs git as a child of the test.
 type direct struct {
-	dir     string
-	environ []string
+	dir       string // new
+	workspace string
+	environ   []string
 }
 
-func (d direct) MakeDir(_ context.Context, dir string) error {
-	return os.MkdirAll(filepath.Join(d.dir, dir), 0o755)
+func (d direct) Check(string) error { return nil }
+
+func (d direct) Place(_ context.Context, dir string) error {
+	at := filepath.Join(d.workspace, dir)
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(d.dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.Rename(filepath.Join(d.dir, e.Name()), filepath.Join(at, e.Name())))
+	}
+	return err
 }
 
 func (d direct) Git(ctx context.Context, dir string, args, env []string, out io.Writer) (int, error) {
@@ -53,7 +64,7 @@ func newWorkspace(t testing.TB, r remote) *workspace {
 func (w *workspace) checkout(t testing.TB, spec Checkout) error {
 	t.Helper()
 	w.said.Reset()
-	return w.client.Checkout(t.Context(), direct{w.Dir, w.client.Environ()}, spec, &w.said)
+	return w.client.Checkout(t.Context(), direct{t.TempDir(), w.Dir, w.client.Environ()}, spec, &w.said)
 }
 
 // must checks out and fails the test if that fails.

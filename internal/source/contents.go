@@ -83,7 +83,7 @@ func (k *checkout) updateSubmodules(ctx context.Context, dir string) error {
 
 // findLFS makes sure that git-lfs is there before anything is fetched.
 func (k *checkout) findLFS(ctx context.Context) error {
-	_, exit, err := k.capture(ctx, k.dir, "lfs", "version")
+	_, exit, err := k.capture(ctx, "", "lfs", "version")
 	if err == nil && exit != 0 {
 		return fault.New(fault.Unavailable, "large files are asked for, but git-lfs is not installed where the build runs")
 	}

@@ -126,7 +126,12 @@ func workspace(t *testing.T, files map[string]string) executor.Directory {
 			t.Fatal(err)
 		}
 	}
-	return executor.Directory(dir)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return executor.Directory{Parent: root, Name: "."}
 }
 
 // imageWish is what a build wants.
@@ -219,7 +224,7 @@ func (b *builderTest) ignores(t *testing.T) {
 		"Dockerfile":    "FROM " + podmantest.Small + "\nCOPY . /all\nRUN cd /all && find . -type f | sort && readlink link\n",
 		".dockerignore": "# a comment\n*.tmp\nbig\n!big/wanted\nDockerfile\n", "a.tmp": "", "b.txt": "", "big/unwanted": "", "big/wanted": "", "sub/c.tmp": "",
 	})
-	if err := os.Symlink("/etc/passwd", filepath.Join(string(files), "link")); err != nil {
+	if err := os.Symlink("/etc/passwd", filepath.Join(files.Parent.Name(), "link")); err != nil {
 		t.Fatal(err)
 	}
 	want, _ := wanted()
@@ -421,7 +426,7 @@ func (b *builderTest) docker(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.nothingIsLeft(t)
-	saved := b.engine.Podman(t, "load", "--input", filepath.Join(string(files), "out/images.tar"))
+	saved := b.engine.Podman(t, "load", "--input", filepath.Join(files.Parent.Name(), "out/images.tar"))
 	for _, name := range []string{"localhost/app:latest", other + ":1", "localhost/base:2"} {
 		if !strings.Contains(saved, name) && !strings.Contains(saved, strings.Replace(name, "localhost/", "docker.io/library/", 1)) {
 			t.Errorf("%s is not in the file, but %s", name, saved)

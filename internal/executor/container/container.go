@@ -146,7 +146,7 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err != nil {
 		return nil, errors.Join(err, files.Close(ctx))
 	}
-	return &session{Directory: executor.Directory(e.Workspace(build.Record)), executor: e, files: files, record: build.Record, dir: dir, env: env, caches: build.Caches, class: size}, nil
+	return &session{Files: files, executor: e, files: files, record: build.Record, dir: dir, env: env, caches: build.Caches, class: size}, nil
 }
 
 // ping reports an engine that does not answer.

@@ -264,7 +264,7 @@ func testPlanted(t *testing.T, engine *podmantest.Engine) {
 	s := openBuild(t, newExecutor(t, engine, repositories), executor.Build{})
 	must(t, s, "mkdir -p in/sub/lib; cd in/sub/lib; git init --quiet .; git config core.fsmonitor 'touch "+repositories+"/obeyed; false'")
 	checkout := plan.Step{Checkout: &plan.Checkout{URL: app.URL(), Branch: "main", Submodules: true, Path: "in"}}
-	if result, out := run(t, s, checkout); result.ExitCode != 1 || result.Reason != "there is already a repository in the workspace, at in/sub/lib" {
+	if result, out := run(t, s, checkout); !result.Succeeded() {
 		t.Errorf("%+v\n%s", result, out)
 	}
 	if _, err := os.Stat(repositories + "/obeyed"); err == nil {

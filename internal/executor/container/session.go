@@ -15,16 +15,16 @@ import (
 
 // session is one build. It implements [executor.Session].
 type session struct {
-	executor.Directory // the workspace
-	executor           *Executor
-	files              executor.Session // its directories, and what is checked out into them
-	record             string
-	dir                string
-	env                []string
-	caches             []executor.Cache
-	class              class
-	over               bool // no step is to run any more
-	ended              bool // and there is no container
+	executor.Files // of the workspace
+	executor       *Executor
+	files          executor.Session // its directories, and what is checked out into them
+	record         string
+	dir            string
+	env            []string
+	caches         []executor.Cache
+	class          class
+	over           bool // no step is to run any more
+	ended          bool // and there is no container
 }
 
 // Run implements [executor.Session].
@@ -35,21 +35,13 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 	case s.over:
 		return executor.Result{}, errors.New("the build is closed")
 	case step.Checkout != nil:
-		return s.checkout(ctx, step, out)
+		step.Image = "" // git is the server's
+		return s.files.Run(ctx, step, out)
 	case step.Script != nil:
 		return s.script(ctx, step, out)
 	default:
 		return executor.Result{}, errors.New("the step has nothing to run")
 	}
-}
-
-// checkout puts a repository into the workspace, with the server's own git.
-func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
-	step.Image = "" // git is the server's
-	if result, err := s.CheckPlanted(*step.Checkout, out); err != nil || !result.Succeeded() {
-		return result, err
-	}
-	return s.files.Run(ctx, step, out)
 }
 
 func (s *session) path(name string) string { return filepath.Join(s.dir, name) }

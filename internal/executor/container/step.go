@@ -42,7 +42,7 @@ type step struct {
 // create makes a container that is ready to start, and sees a script with its private files, and the given caches.
 func (s *session) create(ctx context.Context, image, script string, private []plan.PrivateFile, caches []executor.Cache) (*step, error) {
 	mounts := []mount.Mount{{Type: mount.TypeBind, Source: script, Target: script, ReadOnly: true}}
-	for _, dir := range []string{string(s.Directory), s.path("home"), s.path("tmp")} {
+	for _, dir := range []string{s.executor.Workspace(s.record), s.path("home"), s.path("tmp")} {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: dir, Target: dir})
 	}
 	env := s.env
@@ -66,7 +66,7 @@ func (s *session) create(ctx context.Context, image, script string, private []pl
 	made, err := s.executor.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: image, Entrypoint: []string{"sh", "-c", startScript, script, s.path(outOfMemory)}, Cmd: []string{}, Env: env,
-			WorkingDir: string(s.Directory), User: user(),
+			WorkingDir: s.executor.Workspace(s.record), User: user(),
 			Labels: map[string]string{labelDir: s.executor.dir(), labelRecord: s.record},
 		},
 		HostConfig: &container.HostConfig{

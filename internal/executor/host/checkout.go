@@ -2,15 +2,16 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 
+	"atelier/internal/dirtree"
 	"atelier/internal/executor"
 	protocol "atelier/internal/executor/host/supervisor"
 	"atelier/internal/fault"
@@ -19,7 +20,7 @@ import (
 )
 
 // checkout puts a repository into the workspace. What is wrong with the repository is a result of the step, not an error.
-func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (executor.Result, error) {
+func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (_ executor.Result, err error) {
 	if err := s.takeGitSupervisor(); err != nil {
 		return executor.Result{}, fmt.Errorf("start the supervisor of the checkout: %w", err)
 	}
@@ -27,15 +28,12 @@ func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (
 	if credential, ok := s.credentials[step.EndpointID]; ok {
 		git = git.With(credential)
 	}
-	if s.executor.bubblewrap != nil || s.owner.user != 0 { // git is not kept from anything, the steps are
-		if result, err := s.CheckPlanted(*step.Checkout, out); err != nil || !result.Succeeded() {
-			return result, err
-		}
+	r, err := s.newRunner()
+	if err != nil {
+		return executor.Result{}, fmt.Errorf("make a directory for the checkout: %w", err)
 	}
-	err := git.Checkout(ctx, runner{s}, source.Checkout(*step.Checkout), out)
-	if given := s.owner.giveAll(string(s.Directory)); given != nil {
-		return executor.Result{}, errors.Join(err, given)
-	}
+	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx))) }()
+	err = git.Checkout(ctx, r, source.Checkout(*step.Checkout), out)
 	if err == nil {
 		return executor.Result{}, nil
 	}
@@ -62,33 +60,93 @@ func (s *session) takeGitSupervisor() (err error) {
 	return err
 }
 
-// runner runs git as the build's steps are run, but as the server's user, with its configuration and credentials.
-type runner struct{ *session }
+// runner runs git as the build's steps are run, but as the server's user, with its configuration and credentials. It implements [source.Runner].
+type runner struct {
+	*session
+	name string // of the new directory, in that of the executor, where no step comes to
+	dir  *dirtree.Dir
+}
 
-// MakeDir implements [source.Runner].
-func (r runner) MakeDir(_ context.Context, dir string) error {
-	root, err := os.OpenRoot(string(r.Directory))
+func (s *session) newRunner() (r runner, err error) {
+	r = runner{session: s, name: "checkout-" + rand.Text()}
+	r.dir, err = s.executor.trash.Dir().Mkdir(r.name, 0o700)
+	return r, err
+}
+
+// close removes what is left of the new directory.
+func (r runner) close(ctx context.Context) error {
+	return errors.Join(r.dir.Close(), r.executor.trash.Remove(ctx, r.executor.trash.Dir(), r.name))
+}
+
+// Check implements [source.Runner].
+func (r runner) Check(dir string) error {
+	root, err := r.Open()
 	if err != nil {
-		return fmt.Errorf("open the workspace: %w", err)
+		return err
 	}
 	defer root.Close()
-	if dir != "" {
-		if err := root.MkdirAll(filepath.FromSlash(dir), 0o755); err != nil {
-			return fault.Wrap(err, fault.Invalid, "the directory %s of the workspace cannot be made: something is in its way, or a link leads out of the workspace", dir)
-		}
-	}
-	if r.owner.user != 0 { // git works in no directory of somebody else; giveAll gives it back
-		if err := root.Lchown(filepath.FromSlash(path.Join(".", dir)), os.Geteuid(), os.Getegid()); err != nil {
-			return fmt.Errorf("take the directory of the repository: %w", err)
-		}
+	switch info, err := root.Stat(filepath.FromSlash(dir)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil || !info.IsDir():
+		return fault.Wrap(err, fault.Invalid, "the directory %s of the workspace cannot be made: something is in its way, or a link leads out of the workspace", dir)
 	}
 	switch _, err := root.Lstat(path.Join(dir, ".git")); {
 	case err == nil:
-		return fault.New(fault.Invalid, "there is already a repository in the workspace, at %s", path.Join(".", dir))
+		return fault.New(fault.Invalid, "there is already a repository in the workspace, at %s", dir)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fault.Wrap(err, fault.Invalid, "the workspace cannot be used, at %s", path.Join(".", dir))
+		return fault.Wrap(err, fault.Invalid, "the workspace cannot be used, at %s", dir)
 	}
 	return nil
+}
+
+// Place implements [source.Runner]. The files belong to who runs the steps before any step can come to them.
+func (r runner) Place(ctx context.Context, dir string) error {
+	if err := r.Check(dir); err != nil {
+		return err
+	}
+	if err := r.owner.giveTree(ctx, r.dir); err != nil {
+		return fmt.Errorf("give the files of the repository to the build's user: %w", err)
+	}
+	root, err := r.MakeDir(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	to, err := dirtree.Of(root)
+	if err != nil {
+		return fmt.Errorf("open the directory of the repository: %w", err)
+	}
+	defer to.Close()
+	if err := r.dir.MoveInto(ctx, to, r.executor.trash); err != nil && ctx.Err() == nil {
+		return fault.Wrap(err, fault.Invalid, "the repository cannot be put into the workspace, at %s: something is in its way", dir)
+	}
+	return context.Cause(ctx)
+}
+
+// giveTree makes what the server has made in a directory, where no step comes to, the steps' own. A file with several names may have one
+// elsewhere: the steps get a copy of it.
+func (o owner) giveTree(ctx context.Context, dir *dirtree.Dir) error {
+	if o.user == 0 {
+		return nil
+	}
+	return dir.Walk(ctx, func(e dirtree.Entry) error {
+		if e.Mode().IsRegular() && e.Links() > 1 {
+			if err := replaceByCopy(e.Dir, e.Name()); err != nil {
+				return err
+			}
+		}
+		return o.give(e.Dir, e.Name())
+	})
+}
+
+// replaceByCopy gives a file that has several names an own content under this one.
+func replaceByCopy(dir *dirtree.Dir, name string) error {
+	copied := ".copy-" + rand.Text()
+	if err := dirtree.CopyFile(dir, name, dir, copied); err != nil {
+		return err
+	}
+	return dir.Rename(copied, dir, name)
 }
 
 // Git implements [source.Runner].
@@ -99,7 +157,7 @@ func (r runner) Git(ctx context.Context, dir string, args, env []string, out io.
 	}
 	all := slices.Concat(r.executor.source.Environ(), env, []string{marker + "=" + r.record})
 	done, err := r.run(ctx, r.gitSupervisor, protocol.Command{
-		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(string(r.Directory), filepath.FromSlash(dir)), Env: lastOfEach(all),
+		Path: git, Args: append([]string{"git"}, args...), Dir: filepath.Join(r.executor.dir, r.name, filepath.FromSlash(dir)), Env: lastOfEach(all),
 	}, out)
 	return done.ExitCode, err
 }

@@ -166,7 +166,6 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 		executor: e, record: build.Record, dir: e.BuildDir(build.Record), insidePath: e.insideDir(build.Record),
 		caches: build.Caches, credentials: build.Credentials, limits: limitsOf(build.Resource.Class),
 	}
-	s.Directory = executor.Directory(cmp.Or(e.fixed, s.path("workspace")))
 	env, err := Environment(s.insidePath, e.Workspace(build.Record), build)
 	if err != nil {
 		return nil, err
@@ -196,13 +195,29 @@ func (s *session) enter() (err error) {
 	if err != nil {
 		return err
 	}
-	if s.buildDir, err = s.executor.trash.Dir().OpenDir(s.record); err != nil {
+	if err := s.openDirs(); err != nil {
 		return fmt.Errorf("open the build's directory: %w", err)
 	}
 	for _, name := range append(s.executor.subdirectories(), scriptFile, ".") {
 		if err := s.owner.give(s.buildDir, name); err != nil {
 			return fmt.Errorf("give the build's directory to its user: %w", err)
 		}
+	}
+	return nil
+}
+
+// openDirs opens the directories of the build, before any step can change them.
+func (s *session) openDirs() (err error) {
+	e := s.executor
+	s.Directory = executor.Directory{Name: "workspace", Own: s.owner.giveOpen, Allowed: s.owner.owns}
+	if e.fixed != "" { // the files there may be anybody's
+		s.Name, s.Allowed = ".", nil
+	}
+	if s.Parent, err = os.OpenRoot(cmp.Or(e.fixed, s.dir)); err != nil {
+		return err
+	}
+	if s.buildDir, err = e.trash.Dir().OpenDir(s.record); err != nil {
+		return errors.Join(err, s.Parent.Close())
 	}
 	return nil
 }

@@ -22,11 +22,12 @@ import (
 
 // session is one build. It implements [executor.Session].
 type session struct {
-	workspace
-	executor *Executor
-	record   string
-	dir      string
-	buildDir *dirtree.Dir // the same, opened before any step could change it
+	executor.Directory // the workspace
+	owner              owner
+	executor           *Executor
+	record             string
+	dir                string
+	buildDir           *dirtree.Dir // the same, opened before any step could change it
 
 	insidePath  string // what the steps call dir
 	made        bool   // whether dir is this build's
@@ -49,12 +50,16 @@ func (s *session) Run(ctx context.Context, step plan.Step, out io.Writer) (execu
 			return executor.Result{}, err
 		}
 	}
-	if !isDir(string(s.Directory)) {
-		return executor.Result{ExitCode: 1, Reason: "an earlier step removed the workspace"}, nil
-	}
 	if s.over || s.supervisor == nil {
 		return executor.Result{}, errors.New("the build is closed")
 	}
+	root, err := s.Open()
+	if why, public := fault.Public(err); public {
+		return executor.Result{ExitCode: 1, Reason: why}, nil
+	} else if err != nil {
+		return executor.Result{}, err
+	}
+	root.Close()
 	switch {
 	case step.Checkout != nil:
 		return s.checkout(ctx, step, out)
@@ -82,11 +87,18 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 		env = lastOfEach(append(slices.Clone(env), private.Variable+"="+filepath.Join(s.insidePath, name)))
 	}
 	for _, c := range executor.CachesOf(step, s.caches) {
-		dir, back, err := s.bring(c)
-		if err != nil {
-			return executor.Result{}, err
+		dir, back, bringErr := s.bring(ctx, c)
+		if bringErr != nil {
+			return executor.Result{}, bringErr
 		}
-		defer func() { err = errors.Join(err, back()) }()
+		defer func() {
+			backErr := back()
+			if why, public := fault.Public(backErr); public && err == nil {
+				result = executor.Result{ExitCode: 1, Reason: why}
+			} else {
+				err = errors.Join(err, backErr)
+			}
+		}()
 		env = c.Environ(env, dir)
 	}
 	before := s.supervisor.group.outOfMemory()
@@ -258,7 +270,7 @@ func (s *session) Close(ctx context.Context) error {
 	}
 	var failed error
 	if s.buildDir != nil {
-		failed = s.buildDir.Close()
+		failed = errors.Join(s.buildDir.Close(), s.Parent.Close())
 		s.buildDir = nil
 	}
 	if s.made {
