@@ -66,7 +66,7 @@ type Config struct {
 
 	Proxies address.Proxies // whose word about the client of a request is taken
 
-	RepositoryNetworks []netip.Prefix           // that repositories may be in, besides the public one
+	RepositoryNetworks []netip.Prefix           // that repositories and registries may be in, besides the public one
 	FileRepositories   []string                 // directories below which file:// repositories may be built
 	Slots              int                      // builds at a time; 0 for the engine's default
 	Modules            plan.Modules             // what the operator has learnt of module ids
@@ -177,7 +177,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.runner, err = newRunner(ctx, c, git); err != nil {
+	if s.runner, err = newRunner(ctx, c, git, repositories); err != nil {
 		return nil, err
 	}
 	caches, err := openCaches(c)
@@ -185,7 +185,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	files := &keystore.Service{Store: s.store, Users: s.iam, Sealer: parts.Sealer, Now: time.Now, Most: cmp.Or(c.MaxFiles, keystore.MaxFiles), Size: cmp.Or(c.MaxFileSize, keystore.MaxSize)}
-	images, err := s.openImages(ctx, c)
+	images, err := s.openImages(ctx, c, repositories)
 	if err != nil {
 		return nil, err
 	}
@@ -270,12 +270,12 @@ func openCaches(c Config) (engine.Caches, error) {
 }
 
 // openImages connects what builds images to its engine, where images are built.
-func (s *Server) openImages(ctx context.Context, c Config) (engine.Images, error) {
+func (s *Server) openImages(ctx context.Context, c Config, registries *dialer.Dialer) (engine.Images, error) {
 	if c.Images == nil {
 		return nil, nil
 	}
 	config := *c.Images
-	config.Dir, config.Region = c.DataDir, c.Region
+	config.Dir, config.Region, config.Dialer = c.DataDir, c.Region, registries
 	var err error
 	if s.images, err = container.NewBuilder(ctx, config); err != nil {
 		return nil, fmt.Errorf("the images of builds: %w", err)
@@ -284,7 +284,7 @@ func (s *Server) openImages(ctx context.Context, c Config) (engine.Images, error
 }
 
 // newRunner makes the executor that the configuration asks for.
-func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error) {
+func newRunner(ctx context.Context, c Config, git *source.Client, registries *dialer.Dialer) (runner, error) {
 	dir, path := filepath.Join(c.DataDir, "builds"), os.Getenv("PATH")
 	if c.Containers == nil {
 		e, err := host.New(host.Config{Dir: dir, Source: git, Path: path, Isolation: c.isolation(), Log: c.Log})
@@ -297,7 +297,7 @@ func newRunner(ctx context.Context, c Config, git *source.Client) (runner, error
 		return e, nil
 	}
 	config := *c.Containers
-	config.Dir, config.Source, config.Path, config.Log = dir, git, path, c.Log
+	config.Dir, config.Source, config.Path, config.Log, config.Dialer = dir, git, path, c.Log, registries
 	e, err := container.New(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("--executor container: %w", err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"atelier/internal/dialer"
 	"atelier/internal/executor/container"
 	"atelier/internal/executor/container/podmantest"
 	"atelier/internal/server"
@@ -16,7 +17,7 @@ import (
 )
 
 // startContainers starts a server whose steps run in containers of an image with the usual tools, without a network.
-func startContainers(t *testing.T) *servertest.Server {
+func startContainers(t *testing.T, options ...func(*server.Config)) *servertest.Server {
 	t.Helper()
 	engine := podmantest.Start(t)
 	file := filepath.Join(t.TempDir(), "images.yml")
@@ -27,9 +28,10 @@ func startContainers(t *testing.T) *servertest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return servertest.Start(t, func(c *server.Config) {
+	walls := func(c *server.Config) {
 		c.Containers = &container.Config{Socket: engine.Socket, Network: "none", Images: images, Pull: container.PullNever}
-	})
+	}
+	return servertest.Start(t, append([]func(*server.Config){walls}, options...)...)
 }
 
 // TestContainerHidesTheServer looks, in a container, for what a server has, and for what another build has left there.
@@ -56,5 +58,24 @@ echo done leaving`)
 		if status, log := runBuild(t, s, look); status != "SUCCESS" || !strings.Contains(log, "done looking") || strings.Contains(log, "SEEN") {
 			t.Errorf("%s\n%s", status, log)
 		}
+	}
+}
+
+// TestRegistriesInside names a service on the machine of the server as the registry of a step's image. The engine is not asked for it.
+func TestRegistriesInside(t *testing.T) {
+	open, connections := insider(t)
+	s := startContainers(t, func(c *server.Config) {
+		c.RepositoryNetworks = dialer.Private
+		c.Containers.Pull = container.PullMissing
+	})
+	repo := s.NewRepository("app")
+	repo.Write(".cloudbuild/build.yml", "version: 2.0\nsteps:\n  BUILD:\n    - sh: {image: \""+open+"/app:1\", inputs: {command: \"true\"}}\n")
+	repo.Commit("an image inside")
+	status, log := runBuild(t, s, fileTask(t, s, "inside", repo.URL()))
+	if status == "SUCCESS" || !strings.Contains(log, "--repository-networks") {
+		t.Errorf("%s\n%s", status, log)
+	}
+	if n := connections.Load(); n != 0 {
+		t.Errorf("%d connections came to the service inside", n)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 
+	"atelier/internal/dialer"
 	"atelier/internal/executor"
 	"atelier/internal/orphan"
 )
@@ -32,6 +33,7 @@ type BuilderConfig struct {
 	Network        string
 	Pull           PullPolicy
 	RegistryConfig string
+	Dialer         *dialer.Dialer
 }
 
 // Builder builds images with a container engine and pushes them to registries. It may be used by many goroutines.
@@ -78,6 +80,15 @@ func isPodman(ctx context.Context, engine *client.Client) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// reach judges the registries that builds name.
+func (b *Builder) reach() registries {
+	named := make(map[string]string)
+	for region, address := range b.config.Registries {
+		named[region] = address + "/name"
+	}
+	return registries{b.config.Dialer, b.config.RegistryConfig, registriesOf(named)}
 }
 
 // Close ends what the builder needs for itself.

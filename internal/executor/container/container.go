@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
+	"atelier/internal/dialer"
 	"atelier/internal/executor"
 	"atelier/internal/executor/host"
 	"atelier/internal/fault"
@@ -41,7 +42,8 @@ type Config struct {
 	Network        string // of the containers: bridge, none, host, or one that the engine knows by name; bridge when empty
 	Images         *Catalogue
 	Pull           PullPolicy
-	RegistryConfig string // file with the registries' credentials, in the form of Docker's config.json; none when empty
+	RegistryConfig string         // file with the registries' credentials, in the form of Docker's config.json; none when empty
+	Dialer         *dialer.Dialer // judges where the registries are that builds name; nil when they may be anywhere
 
 	// Grace is how long the processes of a step that is stopped have to end by themselves; default [executor.Grace].
 	Grace time.Duration

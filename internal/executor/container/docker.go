@@ -63,6 +63,9 @@ func (i *images) pull(ctx context.Context, image reference.Named, out io.Writer)
 	if i.config.Pull == PullNever {
 		return fault.New(fault.Invalid, "this service is set to pull no images")
 	}
+	if err := i.reach().check(ctx, reference.Domain(image)); err != nil {
+		return err
+	}
 	auth, err := i.log.credentials(i.config.RegistryConfig, image)
 	if err != nil {
 		return err
@@ -96,6 +99,9 @@ func (i *images) pull(ctx context.Context, image reference.Named, out io.Writer)
 
 // login has the engine try the credentials, and keeps them for the commands after it.
 func (i *images) login(ctx context.Context, l plan.DockerLogin, out io.Writer) error {
+	if err := i.reach().check(ctx, l.Registry); err != nil {
+		return err
+	}
 	said := "Login succeeded."
 	_, err := i.engine.RegistryLogin(ctx, client.RegistryLoginOptions{Username: l.User, Password: l.Password, ServerAddress: l.Registry})
 	switch {

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path"
@@ -19,7 +20,8 @@ import (
 const maxDockerfile = 1 << 20
 
 // dockerfile returns the text of a Dockerfile, and whether images of the build's own are in it, which have their private names there.
-func (i *images) dockerfile(files executor.Files, spec plan.DockerBuild) (text []byte, changed bool, err error) {
+// It refuses images of registries that builds may not use.
+func (i *images) dockerfile(ctx context.Context, files executor.Files, spec plan.DockerBuild) (text []byte, changed bool, err error) {
 	name := path.Join(spec.Context, spec.Dockerfile)
 	f, err := files.ReadFile(name)
 	if err != nil {
@@ -45,6 +47,11 @@ func (i *images) dockerfile(files executor.Files, spec plan.DockerBuild) (text [
 			continued = strings.HasSuffix(trimmed, "\\")
 		}
 	}
+	for _, registry := range bases.registries {
+		if err := i.reach().check(ctx, registry); err != nil {
+			return nil, false, err
+		}
+	}
 	return []byte(out.String()), bases.changed, nil
 }
 
@@ -56,6 +63,8 @@ type bases struct {
 	stages  map[string]bool   // names of those so far, which come before images of the same name
 	inStage bool
 	changed bool
+
+	registries []string // of the images that are not the build's own
 }
 
 var (
@@ -99,6 +108,7 @@ func (b *bases) image(written string) string {
 	}
 	private, ok := b.own[reference.TagNameOnly(named).String()]
 	if !ok {
+		b.registries = append(b.registries, reference.Domain(named))
 		return written
 	}
 	b.changed = true

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"atelier/internal/executor"
+	"atelier/internal/fault"
 )
 
 // PullPolicy says when an image is fetched from its registry.
@@ -38,6 +39,13 @@ func (e *Executor) provide(ctx context.Context, image reference.Named, out io.Wr
 		case e.config.Pull == PullNever:
 			return unusable(fmt.Sprintf("the image %s is not on the machine, and this service is set to pull none", image))
 		}
+	}
+	reach := registries{e.config.Dialer, e.config.RegistryConfig, registriesOf(e.config.Images.Images)}
+	if err := reach.check(ctx, reference.Domain(image)); err != nil {
+		if why, public := fault.Public(err); public {
+			return unusable(why)
+		}
+		return err
 	}
 	if _, err := fmt.Fprintf(out, "Pulling the image %s.\n", image); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (i *images) private() string {
 // build has the engine build an image, and returns its private name.
 func (i *images) build(ctx context.Context, files executor.Files, spec plan.DockerBuild, out io.Writer) (name string, err error) {
 	name = i.private()
-	text, changed, err := i.dockerfile(files, spec)
+	text, changed, err := i.dockerfile(ctx, files, spec)
 	if err != nil {
 		return "", err
 	}
@@ -258,6 +258,9 @@ func (b *Builder) turn(ctx context.Context, name reference.Named) (leave func(),
 
 // push pushes an image and reports it. What was pushed is reported at once, since others can already see it.
 func (i *images) push(ctx context.Context, name string, target reference.NamedTagged, out io.Writer) error {
+	if err := i.reach().check(ctx, reference.Domain(target)); err != nil {
+		return err
+	}
 	if _, err := fmt.Fprintf(out, "Pushing %s.\n", target); err != nil {
 		return err
 	}
