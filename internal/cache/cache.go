@@ -33,6 +33,10 @@ import (
 
 // Store holds the caches of all tenants. It may be used by many goroutines; one process at a time has a store of a directory.
 type Store struct {
+	// Share says that files which no tool changes may be shared by a cache and the layers of running builds. It is for builds that
+	// have another user than the server: who owns a file can change it, whatever its mode is.
+	Share bool
+
 	dir   string
 	limit int64
 
@@ -60,22 +64,33 @@ func Open(dir string, limit int64) (*Store, error) {
 // Recover removes what a store that was killed left in the directory. It is called once, before the first layer is taken, and when nothing
 // runs any more that could write to an old one.
 func (s *Store) Recover() error {
-	for _, name := range []string{"layers", "old"} {
-		dir := filepath.Join(s.dir, name)
-		if err := errors.Join(removeAll(dir), os.Mkdir(dir, 0o700)); err != nil {
-			return fmt.Errorf("remove what a killed server left of its caches: %w", err)
-		}
-	}
+	failed := s.clear()
 	keys, err := list(s.dir)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	for _, k := range keys {
 		if err := s.removeSuperseded(k); err != nil {
 			return fmt.Errorf("remove what a killed server left of the cache %s: %w", k.tool, err)
 		}
 	}
+	if failed != nil {
+		return fmt.Errorf("remove what a killed server left of its caches: %w", failed)
+	}
 	return s.evict()
+}
+
+// clear removes all layers, and what is left of what was to be removed. What cannot be removed stays among the latter.
+func (s *Store) clear() error {
+	layers, old := filepath.Join(s.dir, "layers"), filepath.Join(s.dir, "old")
+	if err := errors.Join(os.Rename(layers, filepath.Join(old, rand.Text())), os.Mkdir(layers, 0o700)); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(old)
+	for _, e := range entries {
+		err = errors.Join(err, removeAll(filepath.Join(old, e.Name())))
+	}
+	return err
 }
 
 // removeSuperseded removes all generations but the one that counts.
@@ -199,13 +214,14 @@ func lock(dir string, k key, how int) (*os.File, error) {
 	}
 }
 
-// discard removes a directory: at once for all who look, and then in fact.
+// discard removes a directory: at once for all who look, and then in fact. What cannot be removed is tried again by [Store.Recover].
 func discard(dir, path string) error {
 	old := filepath.Join(dir, "old", rand.Text())
 	if err := os.Rename(path, old); err != nil {
 		return err
 	}
-	return removeAll(old)
+	_ = removeAll(old)
+	return nil
 }
 
 // list returns the keys of all caches, also of those that hold nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"atelier/internal/dirtree"
 )
 
 const plenty = 1 << 30
@@ -381,5 +384,88 @@ func TestWhatBuildsMayDo(t *testing.T) {
 	write(t, again, "kept", "2")
 	if _, err := again.Save(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestOddFilesInALayer saves and restores what a step may have made in its layer, and what it must not hand on.
+func TestOddFilesInALayer(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	if err := errors.Join(os.WriteFile(outside+"/kept", []byte("kept"), 0o600), os.Mkdir(outside+"/dir", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range []bool{false, true} {
+		s := open(t, t.TempDir(), plenty)
+		s.Share = share
+		l := take(t, s, "a", "go")
+		write(t, l, "a/b/closed", "1")
+		write(t, l, "a/tool", "2")
+		write(t, l, "mod/file", "3")
+		dir := l.Dir()
+		if err := errors.Join(
+			os.Symlink(outside, dir+"/a/out"), os.Symlink(outside+"/kept", dir+"/link"),
+			unix.Mkfifo(dir+"/a/pipe", 0o600), unix.Mkfifo(dir+"/pipe", 0o600),
+			os.Chmod(dir+"/a/tool", 0o755|fs.ModeSetuid|fs.ModeSetgid), os.Chmod(dir+"/mod/file", 0o444), os.Chmod(dir+"/mod", 0o555),
+			os.Chmod(dir+"/a/b/closed", 0), os.Chmod(dir+"/a/b", 0), os.Chmod(dir+"/a", 0), os.Chmod(dir, 0),
+		); err != nil {
+			t.Fatal(err)
+		}
+		save(t, l)
+		restored := take(t, s, "a", "go")
+		for name, mode := range map[string]fs.FileMode{
+			"a/b/closed": 0o400, "a/tool": 0o755, "mod": 0o555 | fs.ModeDir, "mod/file": 0o444,
+			"a/out": 0o777 | fs.ModeSymlink, "link": 0o777 | fs.ModeSymlink,
+		} {
+			if info, err := os.Lstat(filepath.Join(restored.Dir(), name)); err != nil || info.Mode() != mode {
+				t.Errorf("%s: %v, %v, want %v", name, info, err, mode)
+			}
+		}
+		for _, name := range []string{"pipe", "a/pipe"} {
+			if _, err := os.Lstat(filepath.Join(restored.Dir(), name)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := restored.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if content, err := os.ReadFile(outside + "/kept"); string(content) != "kept" || err != nil {
+		t.Errorf("outside: %q, %v", content, err)
+	}
+}
+
+// TestDeepLayer refuses a layer whose paths no tool could use, and removes it.
+func TestDeepLayer(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), plenty)
+	first := take(t, s, "a", "go")
+	write(t, first, "kept", "1")
+	save(t, first)
+	l := take(t, s, "a", "go")
+	at, err := unix.Open(l.Dir(), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3000 {
+		if err := unix.Mkdirat(at, "d", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		next, err := unix.Openat(at, "d", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(at)
+		at = next
+	}
+	unix.Close(at)
+	if _, err := l.Save(t.Context()); !errors.Is(err, dirtree.ErrTooDeep) {
+		t.Errorf("%v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	check(t, s, "a", "go", map[string]string{"kept": "1"})
+	if left, err := os.ReadDir(filepath.Join(s.dir, "old")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clone makes one file share the blocks of another, where the file system can do that.
-func clone(to, from *os.File) bool { return unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil }
-
 // syncFiles writes what is in the file system of a directory to its disk, so that no generation has empty files after the power failed.
 func syncFiles(dir string) error {
 	f, err := os.Open(dir)

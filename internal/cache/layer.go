@@ -47,7 +47,7 @@ func (l *Layer) restore(ctx context.Context) error {
 		return err
 	}
 	l.base = g.path
-	if l.files, err = copyTree(ctx, l.key.tool, g.path, l.Dir()); err != nil {
+	if l.files, err = copyTree(ctx, l.key.tool, g.path, l.Dir(), l.store.Share); err != nil {
 		return fmt.Errorf("restore a cache: %w", err)
 	}
 	return nil

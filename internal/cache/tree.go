@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
-	"strings"
+
+	"atelier/internal/dirtree"
 )
 
 // files are those of a directory, by their paths in it.
@@ -32,64 +34,76 @@ func (f files) bytes() (total int64) {
 	return total
 }
 
-// walk calls found for the files of a directory, and dir for the directories before what is in them. It follows no link.
-func walk(ctx context.Context, root string, dir func(name string, info fs.FileInfo) error, found func(name string, info fs.FileInfo) error) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		name := strings.TrimPrefix(strings.TrimPrefix(path, root), "/")
-		if info.IsDir() {
-			return dir(name, info)
-		}
-		return found(name, info)
-	})
-}
-
 // describe returns what a file is like.
-func describe(path string, info fs.FileInfo) (file, error) {
-	if info.Mode()&fs.ModeSymlink == 0 {
-		return file{size: info.Size(), time: info.ModTime().UnixNano()}, nil
+func describe(e dirtree.Entry) (file, error) {
+	if !e.IsLink() {
+		return file{size: e.Size(), time: e.ModTime().UnixNano()}, nil
 	}
-	target, err := os.Readlink(path)
+	target, err := e.Dir.Readlink(e.Name())
 	return file{target: target}, err
 }
 
-// scan returns the files of a directory, which must be one. What no other build could read is made readable, and what is neither a
-// file nor a link is removed.
-func scan(ctx context.Context, root string) (files, error) {
-	if info, err := os.Lstat(root); err != nil || !info.IsDir() {
+// openLayer opens a layer, which the directory that it is in can reach whatever a build has made of it.
+func openLayer(root string) (*dirtree.Dir, error) {
+	layers, err := dirtree.Open(filepath.Dir(root))
+	if err != nil {
+		return nil, err
+	}
+	defer layers.Close()
+	name := filepath.Base(root)
+	info, err := layers.Stat(name)
+	if err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("a build put something else in place of its cache: %w", errors.Join(err, fs.ErrInvalid))
 	}
-	all := files{}
-	dir := func(name string, info fs.FileInfo) error {
-		if info.Mode().Perm()&0o500 == 0o500 {
-			return nil
+	if info.Mode().Perm()&0o700 != 0o700 {
+		if err := layers.Chmod(name, info.Mode()|0o700); err != nil {
+			return nil, err
 		}
-		return os.Chmod(filepath.Join(root, name), info.Mode().Perm()|0o500)
 	}
-	err := walk(ctx, root, dir, func(name string, info fs.FileInfo) (err error) {
-		path := filepath.Join(root, name)
-		regular := info.Mode().IsRegular()
+	return layers.OpenDir(name)
+}
+
+// scan returns the files of a directory, which must be one. What no other build could read is made readable, and what is neither a
+// file nor a link is removed, as are files of others that cannot be read. No file gives who runs it the rights of its owner.
+func scan(ctx context.Context, root string) (files, error) {
+	dir, err := openLayer(root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	all := files{}
+	err = dir.Walk(ctx, func(e dirtree.Entry) (err error) {
 		switch {
-		case !regular && info.Mode()&fs.ModeSymlink == 0:
-			return os.Remove(path)
-		case regular && info.Mode().Perm()&0o400 == 0:
-			err = os.Chmod(path, info.Mode().Perm()|0o400)
+		case e.IsDir():
+			return setMode(e, 0o500)
+		case !e.IsLink() && !e.Mode().IsRegular(), e.Mode().IsRegular() && !makeReadable(e):
+			return e.Dir.Remove(e.Name())
 		}
-		if err == nil {
-			all[name], err = describe(path, info)
-		}
+		all[e.Path], err = describe(e)
 		return err
 	})
 	return all, err
+}
+
+// special are the bits of a mode that give a file more than its permissions.
+const special = fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// setMode gives a file or a directory some permissions, and takes the special bits away.
+func setMode(e dirtree.Entry, perm fs.FileMode) error {
+	if e.Mode()&perm == perm && e.Mode()&special == 0 {
+		return nil
+	}
+	return e.Dir.Chmod(e.Name(), e.Mode()|perm)
+}
+
+// makeReadable reports whether a file is one that its owner may read, after it was made so. The mode of a file of others is not changed: it may
+// have a name elsewhere.
+func makeReadable(e dirtree.Entry) bool {
+	if e.Owner() == os.Geteuid() {
+		return setMode(e, 0o400) == nil
+	}
+	f, err := e.Dir.OpenFile(e.Name(), os.O_RDONLY, 0)
+	return err == nil && f.Close() == nil && e.Mode()&special == 0
 }
 
 // fixed are the files in the caches of some tools that never change although they could be written to: their name is that of their
@@ -100,128 +114,201 @@ var fixed = map[string]*regexp.Regexp{
 	"npm":    regexp.MustCompile(`^_cacache/content-v2/`),
 }
 
-// copyTree copies what a generation of a tool's cache holds to a directory, which is empty, and returns the files.
-func copyTree(ctx context.Context, tool, from, to string) (files, error) {
-	all := files{}
-	locked := make(map[string]fs.FileMode) // directories that their owner may not write to
-	dir := func(name string, info fs.FileInfo) error {
-		if info.Mode().Perm()&0o200 == 0 {
-			locked[name] = info.Mode().Perm()
-		}
-		if name == "" {
-			return nil
-		}
-		return os.Mkdir(filepath.Join(to, name), info.Mode().Perm()|0o700)
+// copyTree copies what a generation of a tool's cache holds to a directory, which is empty, and returns the files. What no tool changes is
+// shared where that is allowed.
+func copyTree(ctx context.Context, tool, from, to string, share bool) (files, error) {
+	src, err := dirtree.Open(from)
+	if err != nil {
+		return nil, err
 	}
-	err := walk(ctx, from, dir, func(name string, info fs.FileInfo) (err error) {
-		if all[name], err = describe(filepath.Join(from, name), info); err != nil {
-			return err
-		}
-		shared := info.Mode().Perm()&0o222 == 0 || fixed[tool] != nil && fixed[tool].MatchString(name)
-		return copyFile(filepath.Join(from, name), filepath.Join(to, name), info, shared)
-	})
-	for name, mode := range locked {
-		err = errors.Join(err, os.Chmod(filepath.Join(to, name), mode))
+	defer src.Close()
+	dst, err := dirtree.Open(to)
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	defer dst.Close()
+	c := treeCopy{tool: tool, share: share, to: dst, all: files{}, locked: make(map[string]fs.FileMode)}
+	err = src.Walk(ctx, c.entry)
+	return c.all, errors.Join(err, c.close())
 }
 
-// copyFile makes a copy that may be changed without changing the file. What no tool changes is shared: it becomes a second name of the
-// same file, which takes a tenth of the time of a copy. So are the files of Go's modules, which nobody may write to. Of any other the
-// disk's blocks are shared until one is written to, where the file system can do that, and copied where it cannot.
-func copyFile(from, to string, info fs.FileInfo, shared bool) (err error) {
-	if info.Mode()&fs.ModeSymlink != 0 {
-		target, err := os.Readlink(from)
+// treeCopy is one run of copyTree.
+type treeCopy struct {
+	tool   string
+	share  bool
+	to     *dirtree.Dir
+	all    files
+	locked map[string]fs.FileMode // directories that their owner may not write to
+
+	dir  *dirtree.Dir // of the last entry; nil before the first
+	path string
+}
+
+// enter opens the directory into which an entry goes.
+func (c *treeCopy) enter(dir string) (err error) {
+	if c.dir != nil && c.path == dir {
+		return nil
+	}
+	if err := c.leave(); err != nil {
+		return err
+	}
+	c.path = dir
+	c.dir, err = c.to.OpenDir(dir)
+	return err
+}
+
+func (c *treeCopy) leave() error {
+	if c.dir == nil {
+		return nil
+	}
+	dir := c.dir
+	c.dir = nil
+	return dir.Close()
+}
+
+func (c *treeCopy) entry(e dirtree.Entry) (err error) {
+	if err := c.enter(path.Dir(e.Path)); err != nil {
+		return err
+	}
+	if e.IsDir() {
+		if e.Mode().Perm()&0o200 == 0 {
+			c.locked[e.Path] = e.Mode().Perm()
+		}
+		made, err := c.dir.Mkdir(e.Name(), e.Mode()|0o700)
 		if err != nil {
 			return err
 		}
-		return os.Symlink(target, to)
+		return made.Close()
 	}
-	if shared && os.Link(from, to) == nil {
+	if c.all[e.Path], err = describe(e); err != nil {
+		return err
+	}
+	return c.file(e)
+}
+
+// file makes a copy that may be changed without changing the file. What no tool changes is shared: it becomes a second name of the
+// same file, which takes a tenth of the time of a copy. So are the files of Go's modules, which nobody may write to.
+func (c *treeCopy) file(e dirtree.Entry) error {
+	never := e.Mode().Perm()&0o222 == 0 || fixed[c.tool] != nil && fixed[c.tool].MatchString(e.Path)
+	if c.share && never && !e.IsLink() && e.Dir.Link(e.Name(), c.dir, e.Name()) == nil {
 		return nil
 	}
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if info.Size() > 0 && !clone(dst, src) {
-		_, err = dst.ReadFrom(src)
-	}
-	err = errors.Join(err, dst.Chmod(info.Mode().Perm()), dst.Close())
-	return errors.Join(err, os.Chtimes(to, info.ModTime(), info.ModTime()))
+	return dirtree.CopyFile(e.Dir, e.Name(), c.dir, e.Name())
 }
 
-// adopt puts a file of a generation that is about to be removed into a layer, in place of the layer's own. It does nothing and returns
-// false when the layer has something else where the directories that lead to the file should be: a link may lead anywhere.
-func adopt(from, to, name string) (bool, error) {
-	var dir string
-	for part := range strings.SplitSeq(filepath.Dir(name), "/") {
-		dir = filepath.Join(dir, part)
-		info, err := os.Lstat(filepath.Join(to, dir))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			if err := os.Mkdir(filepath.Join(to, dir), 0o700); err != nil {
-				return false, err
-			}
-		case err != nil:
-			return false, err
-		case !info.IsDir():
-			return false, nil
+// close locks what was locked.
+func (c *treeCopy) close() error {
+	err := c.leave()
+	for name, mode := range c.locked {
+		dir, openErr := c.to.OpenDir(path.Dir(name))
+		if openErr != nil {
+			err = errors.Join(err, openErr)
+			continue
 		}
-	}
-	old, path := filepath.Join(from, name), filepath.Join(to, name)
-	unlock, err := unlockDir(filepath.Dir(path))
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	if info, err := os.Lstat(path); err == nil && info.IsDir() {
-		return false, nil
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
-	return true, os.Link(old, path)
-}
-
-// removeFile removes a file of a directory, and the directories that hold nothing then.
-func removeFile(root, name string) error {
-	unlock, err := unlockDir(filepath.Dir(filepath.Join(root, name)))
-	if err != nil {
-		return err
-	}
-	err = os.Remove(filepath.Join(root, name))
-	unlock()
-	for dir := filepath.Dir(name); dir != "." && os.Remove(filepath.Join(root, dir)) == nil; {
-		dir = filepath.Dir(dir)
+		err = errors.Join(err, dir.Chmod(path.Base(name), mode), dir.Close())
 	}
 	return err
 }
 
-// unlockDir lets the owner write to a directory until what it returns is called.
-func unlockDir(dir string) (func(), error) {
-	info, err := os.Stat(dir)
-	if err != nil || info.Mode().Perm()&0o200 != 0 {
-		return func() {}, err
+// adopt puts a file of a generation that is about to be removed into a layer, in place of the layer's own. It does nothing and returns
+// false when the layer has something else where the directories that lead to the file should be.
+func adopt(from, to, name string) (adopted bool, err error) {
+	layer, err := openLayer(to)
+	if err != nil {
+		return false, err
 	}
-	return func() { _ = os.Chmod(dir, info.Mode().Perm()) }, os.Chmod(dir, info.Mode().Perm()|0o200)
+	dir, err := makeDirs(layer, path.Dir(name))
+	if err != nil || dir == nil {
+		return false, errors.Join(err, layer.Close())
+	}
+	defer func() { err = errors.Join(err, dir.Close(), layer.Close()) }()
+	generation, err := dirtree.Open(filepath.Join(from, filepath.Dir(name)))
+	if err != nil {
+		return false, err
+	}
+	defer generation.Close()
+	base := path.Base(name)
+	if info, err := dir.Stat(base); err == nil && info.IsDir() {
+		return false, nil
+	}
+	return true, unlocked(dir, func() error {
+		if err := dir.Remove(base); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return generation.Link(base, dir, base)
+	})
 }
 
-// removeAll removes a directory with all that is in it, also directories that their owner may not write to. It follows no link.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			return os.Chmod(path, 0o700) // before its entries are read
+// makeDirs opens a directory below another one, after it was made; nil when something else is in the way.
+func makeDirs(root *dirtree.Dir, dir string) (*dirtree.Dir, error) {
+	for end, c := range dir + "/" {
+		if c != '/' {
+			continue
 		}
-		return nil // what cannot be opened up shows when it cannot be removed
-	})
-	return os.RemoveAll(dir)
+		at := dir[:end]
+		info, err := root.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = makeDir(root, at)
+		} else if err == nil && !info.IsDir() {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return root.OpenDir(dir)
 }
+
+func makeDir(root *dirtree.Dir, dir string) error {
+	above, err := root.OpenDir(path.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer above.Close()
+	return unlocked(above, func() error {
+		made, err := above.Mkdir(path.Base(dir), 0o700)
+		if err != nil {
+			return err
+		}
+		return made.Close()
+	})
+}
+
+// removeFile removes a file of a directory, and the directories that hold nothing then.
+func removeFile(root, name string) error {
+	layer, err := openLayer(root)
+	if err != nil {
+		return err
+	}
+	defer layer.Close()
+	for first := true; name != "."; first = false {
+		dir, err := layer.OpenDir(path.Dir(name))
+		if err != nil {
+			return err
+		}
+		err = unlocked(dir, func() error { return dir.Remove(path.Base(name)) })
+		if err = errors.Join(err, dir.Close()); err != nil && first {
+			return err
+		}
+		if err != nil {
+			return nil // the directory holds something else
+		}
+		name = path.Dir(name)
+	}
+	return nil
+}
+
+// unlocked does something in a directory while its owner may write to it.
+func unlocked(dir *dirtree.Dir, do func() error) error {
+	info, err := dir.Info()
+	if err != nil || info.Mode().Perm()&0o200 != 0 {
+		return errors.Join(err, do())
+	}
+	if err := dir.SetMode(info.Mode() | 0o200); err != nil {
+		return err
+	}
+	return errors.Join(do(), dir.SetMode(info.Mode()))
+}
+
+// removeAll removes what a build or a store has made, whatever that is.
+func removeAll(dir string) error { return dirtree.RemoveAll(context.Background(), dir) }

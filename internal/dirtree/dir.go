@@ -208,8 +208,8 @@ func (d *Dir) Chtimes(name string, modified time.Time) error {
 // Own gives the directory itself to a user and a group.
 func (d *Dir) Own(user, group int) error { return d.file.Chown(user, group) }
 
-// Sync brings to the disk which names the directory has.
-func (d *Dir) Sync() error { return d.file.Sync() }
+// SetMode sets the mode of the directory itself.
+func (d *Dir) SetMode(mode fs.FileMode) error { return d.file.Chmod(mode.Perm()) }
 
 // Info returns what the directory itself is like.
 func (d *Dir) Info() (Info, error) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -213,19 +214,30 @@ func (t *Trash) leftAfterPause(pause time.Duration) bool {
 	return true
 }
 
-// RemoveAll removes a directory with all that is in it, whose path no stranger can change, as [os.RemoveAll] does.
-func RemoveAll(ctx context.Context, dir string) error {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+// RemoveAll removes what has a path, as [os.RemoveAll] does. No stranger may be able to change the directory that it is in.
+func RemoveAll(ctx context.Context, name string) (err error) {
+	parent, err := Open(filepath.Dir(name))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	t, err := OpenTrash(dir, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	defer t.Close()
-	r := removal{Trash: t, ctx: ctx, stem: rand.Text()}
-	if err := r.all(); err != nil {
-		return fmt.Errorf("remove %s: %w", dir, err)
+	defer func() { err = errors.Join(err, parent.Close()) }()
+	base := filepath.Base(name)
+	if info, err := parent.Stat(base); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil || !info.IsDir() {
+		return errors.Join(err, parent.Remove(base))
 	}
-	return os.Remove(dir)
+	dir, err := openForRemoval(parent, base)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	r := removal{Trash: &Trash{dir: dir}, ctx: ctx, stem: rand.Text()}
+	if err := r.all(); err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return parent.Remove(base)
 }

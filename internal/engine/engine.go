@@ -205,8 +205,8 @@ func (e *Engine) Start(ctx context.Context) error {
 		return err
 	}
 	if e.Caches != nil {
-		if err := e.Caches.Recover(); err != nil {
-			return err
+		if err := e.Caches.Recover(); err != nil { // builds run without what it is about
+			e.Log.Warn("what builds left of their caches cannot be removed; it is tried again at the next start", "error", err)
 		}
 	}
 	if e.Images != nil {

@@ -180,7 +180,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.runner, err = newRunner(ctx, c, git, repositories); err != nil {
 		return nil, err
 	}
-	caches, err := openCaches(c)
+	caches, err := openCaches(c, s.runner)
 	if err != nil {
 		return nil, err
 	}
@@ -262,11 +262,17 @@ func isInternal(addr net.Addr) bool {
 }
 
 // openCaches opens the caches of builds, which may be switched off.
-func openCaches(c Config) (engine.Caches, error) {
+func openCaches(c Config, steps runner) (engine.Caches, error) {
 	if c.CacheLimit == 0 {
 		return nil, nil
 	}
-	return cache.Open(CacheDir(c.DataDir), c.CacheLimit)
+	caches, err := cache.Open(CacheDir(c.DataDir), c.CacheLimit)
+	if err != nil {
+		return nil, err
+	}
+	on, isHost := steps.(*host.Executor)
+	caches.Share = isHost && on.HasUsers()
+	return caches, nil
 }
 
 // openImages connects what builds images to its engine, where images are built.

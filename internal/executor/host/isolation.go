@@ -128,6 +128,9 @@ func (e *Executor) trial() (err error) {
 	return err
 }
 
+// HasUsers reports whether steps run as users of their own.
+func (e *Executor) HasUsers() bool { return e.users != nil }
+
 // Gaps says, in sentences for the operator, what steps are not kept from though it was asked for.
 func (e *Executor) Gaps() []string { return e.gaps }
 
