@@ -159,6 +159,9 @@ var (
 	errExpired   = errors.New("the build's lease ran out")
 )
 
+// DefaultSlots is how many builds run at a time where nobody says.
+func DefaultSlots() int { return 2 * runtime.GOMAXPROCS(0) }
+
 // New returns an engine. It does nothing before [Engine.Start].
 func New(parts Parts) *Engine {
 	or := func(d *time.Duration, standard time.Duration) {
@@ -172,7 +175,7 @@ func New(parts Parts) *Engine {
 	or(&parts.LeaseTime, 45*time.Second)
 	or(&parts.PollTime, 5*time.Second)
 	if parts.Slots == 0 {
-		parts.Slots = 2 * runtime.GOMAXPROCS(0)
+		parts.Slots = DefaultSlots()
 	}
 	parts.Arch = cmp.Or(parts.Arch, hostArch)
 	if len(parts.Classes) == 0 {

@@ -57,6 +57,8 @@ type Parts struct {
 
 	MissingIs422 bool // answer 422, not 404, about what does not exist
 
+	Connections int // that may be open at a time; 0 for no limit
+
 	Closing <-chan struct{} // is closed when the server stops: streams, which would go on, end
 }
 
@@ -66,6 +68,8 @@ type API struct {
 	finished  finishedRecords
 	limits    limiter
 	bodies    bodies
+	streams   crowd // logs that are followed, by user
+	requests  crowd // of HTTP/2, by source: one connection has many
 	documents documents
 }
 
@@ -82,6 +86,7 @@ const (
 // /v3/{project_id}/jobs/config, which [http.ServeMux] refuses; the router takes the path whose first fixed segment matches.
 func New(parts Parts) http.Handler {
 	a := &API{Parts: parts, limits: limiter{perSecond: parts.Rate}}
+	a.streams.most, a.requests.most = parts.Connections/2, parts.Connections
 	a.finished.epoch, a.finished.check = parts.Epoch, parts.Builds.Check
 	mux := chi.NewRouter()
 	for _, o := range a.operations() {
@@ -112,12 +117,14 @@ func (a *API) operations() []operation {
 
 // What the gateway says before an operation is reached.
 var (
-	errNoSuchAPI  = gatewayError(http.StatusNotFound, codeNoSuchAPI, "The API does not exist or has not been published in the environment.")
-	errLongURI    = gatewayError(http.StatusRequestURITooLong, codeGateway, "Request URI too large. It may have at most %d bytes.", maxURI)
-	errLongHeader = gatewayError(http.StatusRequestHeaderFieldsTooLarge, codeGateway, "Request headers too large. They may have at most %d bytes.", maxHeader)
-	errManyBodies = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "Too many large requests at a time. Try again later.", retryAfter: 1}
-	errSlowBody   = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body came too slowly.")
-	errCutBody    = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body ended before it was complete.")
+	errNoSuchAPI    = gatewayError(http.StatusNotFound, codeNoSuchAPI, "The API does not exist or has not been published in the environment.")
+	errLongURI      = gatewayError(http.StatusRequestURITooLong, codeGateway, "Request URI too large. It may have at most %d bytes.", maxURI)
+	errLongHeader   = gatewayError(http.StatusRequestHeaderFieldsTooLarge, codeGateway, "Request headers too large. They may have at most %d bytes.", maxHeader)
+	errManyBodies   = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "Too many large requests at a time. Try again later.", retryAfter: 1}
+	errManyStreams  = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "Too many logs are followed at a time. Try again later.", retryAfter: 5}
+	errManyRequests = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: "Too many requests at a time. Try again later.", retryAfter: 1}
+	errSlowBody     = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body came too slowly.")
+	errCutBody      = gatewayError(http.StatusBadRequest, codeGateway, "API request error. The body ended before it was complete.")
 )
 
 func longBody(most int64) *apiError {
@@ -133,6 +140,13 @@ func gatewayError(status int, code, format string, args ...any) *apiError {
 var (
 	noSniffing = []string{"nosniff"}
 	onlyTLS    = []string{"max-age=31536000"}
+)
+
+// Limits of requests by HTTP/2, where one connection has many at a time.
+const (
+	StreamsPerConnection = 64
+	requestsPerSource    = 512
+	maxAnswer            = 15 * time.Minute
 )
 
 // gateway is what every request passes first. It gives the request an id, refuses what is too large, and turns a panic into an
@@ -159,6 +173,16 @@ func (a *API) gateway(next http.Handler) http.Handler {
 				a.writeError(w, r, onWire(err, false), err, buildError)
 			}
 		}()
+		if r.ProtoMajor > 1 {
+			release, ok := a.requests.take(address.Source(r.RemoteAddr), requestsPerSource)
+			if !ok {
+				a.writeError(w, r, errManyRequests, nil, buildError)
+				return
+			}
+			defer release()
+			// By HTTP/2 a client can stop taking one answer and go on with others; nothing of an answer may wait for long.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxAnswer))
+		}
 		switch {
 		case len(r.RequestURI) > maxURI:
 			a.writeError(w, r, errLongURI, nil, buildError)

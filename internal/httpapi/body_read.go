@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"atelier/internal/connection"
 )
 
 // Limits of a request's body, in bytes.
@@ -43,6 +45,7 @@ type bodyOwner struct {
 type requestBody struct {
 	io.ReadCloser
 	control *http.ResponseController
+	conn    *connection.Conn
 	owner   bodyOwner
 	began   time.Time
 	count   atomic.Int64 // bytes that have come
@@ -53,7 +56,9 @@ type requestBody struct {
 // trackBody puts a requestBody in place of the body of a request, if it has one.
 func trackBody(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.ContentLength != 0 {
-		r.Body = &requestBody{ReadCloser: r.Body, control: http.NewResponseController(w), began: time.Now()}
+		b := &requestBody{ReadCloser: r.Body, control: http.NewResponseController(w), conn: connection.Of(r.Context()), began: time.Now()}
+		_ = b.control.SetReadDeadline(b.began.Add(bodyPatience)) // also for net/http, which reads what nobody else does
+		r.Body = b
 	}
 }
 
@@ -72,7 +77,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.evicted.Load() {              // asked after the deadline was set, or that of evict would be lost
 		return 0, errManyBodies
 	}
+	b.conn.Waiting(true)
 	n, err := b.ReadCloser.Read(p)
+	b.conn.Waiting(false)
 	b.count.Add(int64(n))
 	switch {
 	case errors.Is(err, io.EOF):
@@ -119,6 +126,7 @@ func (b *requestBody) answerFirst(w http.ResponseWriter, r *http.Request, answer
 // reset, and the client would lose the answer.
 func (b *requestBody) drain() {
 	_ = b.control.SetReadDeadline(time.Now().Add(drainPatience))
+	b.conn.Waiting(true)
 	_, _ = io.CopyN(io.Discard, b.ReadCloser, maxDrained)
 	_ = b.control.SetReadDeadline(time.Now()) // net/http waits for no more
 }

@@ -28,7 +28,12 @@ type logEvents struct {
 	record build.RecordID
 	offset int64
 	times  eventTimes
+
+	release func() // what the stream counts for
 }
+
+// streamsPerCaller is how many logs a user may follow at a time.
+const streamsPerCaller = 64
 
 // eventTimes are how long a stream does what.
 type eventTimes struct {
@@ -59,7 +64,11 @@ func (a *API) followLogEvents(c call, in logEventsRequest) (*logEvents, error) {
 	if err := a.checkLog(record); err != nil {
 		return nil, err
 	}
-	return &logEvents{API: a, actor: c.actor(), record: record.ID, offset: int64(offset), times: usualTimes}, nil
+	release, ok := a.streams.take(c.caller.User.ID, streamsPerCaller)
+	if !ok {
+		return nil, errManyStreams
+	}
+	return &logEvents{API: a, actor: c.actor(), record: record.ID, offset: int64(offset), times: usualTimes, release: release}, nil
 }
 
 // write sends events until the build is over and its whole log was sent. A stream that ends earlier has no event that says so.
@@ -68,6 +77,7 @@ func (e logEvents) write(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	written, unwatch := e.Logs.Watch(e.record)
 	defer unwatch()
+	defer e.release()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

@@ -47,7 +47,7 @@ func newStream(t *testing.T, times eventTimes) *stream {
 		if err != nil {
 			t.Error(err)
 		}
-		logEvents{API: &API{Parts: s.Parts}, actor: s.actor(), record: s.record.ID, offset: offset, times: s.times}.write(w, r)
+		logEvents{API: &API{Parts: s.Parts}, actor: s.actor(), record: s.record.ID, offset: offset, times: s.times, release: func() {}}.write(w, r)
 	}))
 	server.Config.ReadTimeout = 100 * time.Millisecond // must not end a stream
 	server.Start()

@@ -8,6 +8,7 @@ import (
 
 	"atelier/internal/address"
 	"atelier/internal/build"
+	"atelier/internal/connection"
 	"atelier/internal/iam"
 )
 
@@ -87,6 +88,7 @@ func (a *API) handler(o operation) http.Handler {
 		answer, err := a.answer(o, &c)
 		a.audit(r, o, c.body, answer, c.caller, w.Header().Get(requestIDHeader), err)
 		if err == nil {
+			connection.Of(r.Context()).Known()
 			err = a.write(w, r, answer)
 		}
 		if err != nil {

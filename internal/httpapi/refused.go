@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
+
+	"atelier/internal/connection"
 )
 
 // Serve serves s on l, and gives what s refuses by itself, before a handler sees it, the form of every other error: a request line that is none,
@@ -24,8 +27,11 @@ func Serve(s *http.Server, l net.Listener, access *slog.Logger) error {
 		}
 		handler.ServeHTTP(w, r)
 	})
-	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return connection.Context(context.WithValue(ctx, connKey{}, c), c)
+	}
 	s.ConnState = func(c net.Conn, state http.ConnState) {
+		connection.State(c, state)
 		if c, ok := c.(*refusing); ok && state == http.StateIdle { // the whole answer is written
 			c.handled.Store(false)
 		}
@@ -42,23 +48,33 @@ type listener struct {
 
 func (l listener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		return &refusing{TCPConn: tcp, access: l.access}, err
+	if tcp, ok := conn.(tcpConn); ok {
+		return &refusing{tcpConn: tcp, access: l.access}, err
 	}
 	return conn, err
 }
 
+// tcpConn is what [http.Server] uses of a connection of TCP.
+type tcpConn interface {
+	net.Conn
+	io.ReaderFrom
+	CloseWrite() error
+}
+
 // refusing is a connection. All that it does not change is that of TCP, so files are still sent by the kernel.
 type refusing struct {
-	*net.TCPConn
+	tcpConn
 	handled atomic.Bool // a handler has begun to answer; what is written before is the server's own
 	access  *slog.Logger
 }
 
+// NetConn returns the connection below.
+func (c *refusing) NetConn() net.Conn { return c.tcpConn }
+
 // Write writes p, or the error that stands for it.
 func (c *refusing) Write(p []byte) (int, error) {
 	if c.handled.Load() {
-		return c.TCPConn.Write(p)
+		return c.tcpConn.Write(p)
 	}
 	e, id := refused(p), newRequestID()
 	body, err := encode(buildError(e, id))
@@ -68,7 +84,7 @@ func (c *refusing) Write(p []byte) (int, error) {
 	if c.access != nil {
 		c.access.Info("request", "status", e.Status, "bytes", len(body), "source", c.RemoteAddr().String(), "request_id", id, "error_code", e.Code)
 	}
-	_, err = fmt.Fprintf(c.TCPConn, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s: %s\r\nConnection: close\r\n\r\n%s",
+	_, err = fmt.Fprintf(c.tcpConn, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s: %s\r\nConnection: close\r\n\r\n%s",
 		e.Status, http.StatusText(e.Status), jsonType[0], len(body), requestIDHeader, id, body)
 	return len(p), err
 }

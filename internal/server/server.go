@@ -25,6 +25,7 @@ import (
 	"atelier/internal/artifact"
 	"atelier/internal/build"
 	"atelier/internal/cache"
+	"atelier/internal/connection"
 	"atelier/internal/console"
 	"atelier/internal/dialer"
 	"atelier/internal/endpoint"
@@ -123,6 +124,7 @@ type Server struct {
 	access  *slog.Logger // nil when requests are not logged
 	listen  net.Listener
 	scheme  string
+	limits  connection.Limits
 	served  chan error
 	closing chan struct{} // closed when no stream may go on
 	sweep   context.CancelFunc
@@ -228,7 +230,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.http = &http.Server{
 		Handler: httpapi.New(httpapi.Parts{
 			Builds: builds, IAM: s.iam, Logs: s.logs, Artifacts: s.files, Keystore: files, Endpoints: parts.Endpoints, Templates: templates, Notices: notices, Hooks: s.hooks, Epoch: s.store.Epoch, Log: c.Log, Zone: c.Zone, Now: s.store.Now, Region: c.Region,
-			Access: s.access, Audit: audit, Rate: c.Rate, Proxies: c.Proxies, MissingIs422: c.MissingIs422,
+			Access: s.access, Audit: audit, Rate: c.Rate, Proxies: c.Proxies, Connections: s.limits.Total, MissingIs422: c.MissingIs422,
 			Images: catalogue(c), Modules: c.Modules, Anywhere: c.Containers != nil, Internal: isInternal(s.listen.Addr()), Closing: s.closing,
 			Console: console.New(c.Region, c.Domain),
 		}),
@@ -236,6 +238,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		ReadHeaderTimeout:            10 * time.Second,
 		ReadTimeout:                  5 * time.Minute,
 		IdleTimeout:                  2 * time.Minute,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: httpapi.StreamsPerConnection},
 		MaxHeaderBytes:               httpapi.MaxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // clients that hang up are no errors
 	}
@@ -352,6 +355,13 @@ func (s *Server) takeAddress(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	descriptors, err := connection.Descriptors()
+	if err != nil {
+		return fmt.Errorf("find out how many files may be open: %w", err)
+	}
+	s.limits = connection.LimitsFor(descriptors, cmp.Or(s.config.Slots, engine.DefaultSlots()))
+	s.config.Log.Info("connections are bounded", "open_files", descriptors, "connections", s.limits.Total, "for_each_source", s.limits.PerSource)
+	s.listen = connection.NewListener(s.listen, s.limits, s.config.Proxies, s.config.Log)
 	s.scheme = "http"
 	if certificates != nil {
 		s.listen, s.scheme = tls.NewListener(s.listen, certificates), "https"
