@@ -35,9 +35,10 @@ func (any1) CheckRef(string) error                                              
 func (any1) CheckCommit(string) error                                              { return nil }
 func (any1) CheckStep(build.ActionStep) error                                      { return nil }
 func (plain) Seal(text string) (string, error)                                     { return text, nil }
-func (plain) Open(text string) (string, error)                                     { return text, nil }
-func (still) Wake()                                                                {}
-func (still) StopBuild(build.RecordID)                                             {}
+
+func (plain) Open(text string) (string, error) { return text, nil }
+func (still) Wake()                            {}
+func (still) StopBuild(build.RecordID)         {}
 
 // branches are the commits that branches have.
 type branches struct {

@@ -255,7 +255,8 @@ func TestWhatClientsSign(t *testing.T) {
 			"POST\n/v1/job/list/\n\nx-sdk-content-sha256:UNSIGNED-PAYLOAD\nx-sdk-date:" + date + "\n\nx-sdk-content-sha256;x-sdk-date\nUNSIGNED-PAYLOAD",
 		},
 		{
-			"an unsigned body of no type", "POST " + path, "{}", []string{"X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD"},
+			"an unsigned body of no type", "POST " + path, "{}",
+			[]string{"X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD"},
 			"x-sdk-content-sha256;x-sdk-date",
 			"POST\n/v1/job/list/\n\nx-sdk-content-sha256:UNSIGNED-PAYLOAD\nx-sdk-date:" + date + "\n\nx-sdk-content-sha256;x-sdk-date\nUNSIGNED-PAYLOAD",
 		},
