@@ -49,22 +49,31 @@ type Store interface {
 	// SetHookSecret stores the sealed secret of a project's hooks.
 	SetHookSecret(ctx context.Context, project build.ProjectID, sealed string) error
 	HookSecret(ctx context.Context, project build.ProjectID) (sealed string, err error)
-	// AddDelivery stores a delivery; one with a key that is there already is forgotten, and the id of the first is returned.
-	AddDelivery(ctx context.Context, d Delivery) (id string, err error)
+	// AddDelivery stores a delivery; one with a key that is there already is forgotten, and the id of the first is returned. The
+	// error is a fault.Limit when too many wait in the project or its tenant.
+	AddDelivery(ctx context.Context, d Delivery, most MostWaiting) (id string, err error)
 	Delivery(ctx context.Context, project build.ProjectID, id string) (Delivery, error)
 	// Deliveries returns a page of a project's deliveries, the newest first, and how many there are.
 	Deliveries(ctx context.Context, project build.ProjectID, offset, limit int) ([]Delivery, int, error)
 	// ReplayDelivery lets a delivery be handled again in somebody's name, and counts that.
 	ReplayDelivery(ctx context.Context, project build.ProjectID, id string, by build.Actor) error
-	// ClaimDelivery takes the oldest delivery that nobody has handled, for as long as until says; false when there is none.
-	ClaimDelivery(ctx context.Context, now, until time.Time) (Delivery, bool, error)
+	// WaitingDeliveries returns the projects that have deliveries which nobody handles.
+	WaitingDeliveries(ctx context.Context, now time.Time) ([]Waiting, error)
+	// ClaimDelivery takes the oldest delivery of a project that nobody has handled, for as long as until says; false when there is none.
+	ClaimDelivery(ctx context.Context, project build.ProjectID, now, until time.Time) (Delivery, bool, error)
 	// DeliveryHandled stores what came of a delivery.
 	DeliveryHandled(ctx context.Context, d Delivery) error
-	// ForgetDeliveries removes deliveries of before a moment.
-	ForgetDeliveries(ctx context.Context, before time.Time) error
-	// JobsOfProject returns the tasks of a project.
-	JobsOfProject(ctx context.Context, project build.ProjectID) ([]build.Job, error)
+	// ForgetDeliveries removes deliveries of before a moment, and of each project those beyond the newest so many that are handled.
+	ForgetDeliveries(ctx context.Context, before time.Time, most int) error
+	// JobsOfRepositories returns the tasks of a project that build one of some repositories, by their [RepositoryID].
+	JobsOfRepositories(ctx context.Context, project build.ProjectID, repositories []string) ([]build.Job, error)
+	Job(ctx context.Context, id build.JobID) (build.Job, error)
 }
+
+// MostWaiting is how many deliveries may wait to be handled.
+type MostWaiting struct{ Project, Tenant int }
+
+var mostWaiting = MostWaiting{Project: 1000, Tenant: 4000}
 
 // Builds starts builds, and says who may do what.
 type Builds interface {
@@ -198,7 +207,7 @@ func (s *Service) add(ctx context.Context, d Delivery) (string, error) {
 		return "", err
 	}
 	d.ID, d.ReceivedAt = id.String(), s.now()
-	stored, err := s.Store.AddDelivery(ctx, d)
+	stored, err := s.Store.AddDelivery(ctx, d, mostWaiting)
 	s.wakeUp()
 	return stored, err
 }
@@ -236,50 +245,6 @@ func (s *Service) Replay(ctx context.Context, actor build.Actor, project build.P
 	return err
 }
 
-// Claims and memory.
-const (
-	claimTime = time.Minute
-	pollTime  = 5 * time.Second // for deliveries of other servers
-	keepTime  = 30 * 24 * time.Hour
-)
-
-// Run handles deliveries until ctx ends.
-func (s *Service) Run(ctx context.Context) {
-	forget := time.NewTicker(time.Hour)
-	defer forget.Stop()
-	poll := time.NewTicker(pollTime)
-	defer poll.Stop()
-	for {
-		for s.one(ctx) {
-		}
-		select {
-		case <-s.wake:
-		case <-poll.C:
-		case <-forget.C:
-			if err := s.Store.ForgetDeliveries(ctx, s.now().Add(-keepTime)); err != nil && ctx.Err() == nil {
-				s.Log.Error("forget old deliveries", "error", err)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (s *Service) one(ctx context.Context) bool {
-	now := s.now()
-	d, ok, err := s.Store.ClaimDelivery(ctx, now, now.Add(claimTime))
-	if err == nil && ok {
-		if err = s.handle(ctx, &d); err == nil {
-			d.HandledAt = s.now()
-			err = s.Store.DeliveryHandled(ctx, d)
-		}
-	}
-	if err != nil && ctx.Err() == nil {
-		s.Log.Error("handle a delivery", "delivery", d.ID, "error", err)
-	}
-	return ok && err == nil
-}
-
 // handle starts the builds that a delivery is a reason for. It may be repeated.
 func (s *Service) handle(ctx context.Context, d *Delivery) error {
 	d.Outcome, d.Results = "", nil
@@ -295,16 +260,12 @@ func (s *Service) handle(ctx context.Context, d *Delivery) error {
 	if d.Outcome != "" {
 		return nil
 	}
-	jobs, err := s.Store.JobsOfProject(ctx, d.ProjectID)
+	jobs, err := s.jobs(ctx, *d)
 	if err != nil {
 		return err
 	}
 	for _, job := range jobs {
-		source, ok := job.Config.Source()
-		matches := ok && slices.ContainsFunc(d.Push.URLs, func(u string) bool { return SameRepository(u, source.URL) })
-		if d.JobID != "" && d.JobID != job.ID || d.JobID == "" && !matches {
-			continue
-		}
+		source, _ := job.Config.Source()
 		result, err := s.start(ctx, *d, job, source, branch)
 		if err != nil {
 			return err
@@ -315,6 +276,27 @@ func (s *Service) handle(ctx context.Context, d *Delivery) error {
 		d.Outcome = "No task of the project builds this repository."
 	}
 	return nil
+}
+
+// jobs returns the tasks that a delivery is for: one that it names, or those that build its repository.
+func (s *Service) jobs(ctx context.Context, d Delivery) ([]build.Job, error) {
+	if d.JobID != "" {
+		job, err := s.Store.Job(ctx, d.JobID)
+		if fault.Is(err, fault.NotFound) || err == nil && job.ProjectID != d.ProjectID {
+			return nil, nil
+		}
+		return []build.Job{job}, err
+	}
+	var repositories []string
+	for _, u := range d.Push.URLs {
+		if id := RepositoryID(u); id != "" && !slices.Contains(repositories, id) {
+			repositories = append(repositories, id)
+		}
+	}
+	if len(repositories) == 0 {
+		return nil, nil
+	}
+	return s.Store.JobsOfRepositories(ctx, d.ProjectID, repositories)
 }
 
 // start starts a task's build, in the name of who caused the delivery, or says why not. The error is that of a try that may be repeated.

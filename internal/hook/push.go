@@ -230,6 +230,16 @@ func SameRepository(a, b string) bool {
 	return ka != "" && ka == kb
 }
 
+// RepositoryID returns what is the same for all addresses of a repository, of a fixed length; nothing for what is no address.
+func RepositoryID(address string) string {
+	k := key(address)
+	if k == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(k))
+	return hex.EncodeToString(sum[:])
+}
+
 func key(address string) string {
 	address = strings.TrimSpace(address)
 	var host, path string

@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"net/http"
+
 	"atelier/internal/build"
+	"atelier/internal/fault"
 	"atelier/internal/hook"
 )
 
@@ -40,6 +43,9 @@ func (a *API) hook(o operation) operation {
 // receiveHook answers as soon as what was told is stored. What comes of it is found among the deliveries.
 func (a *API) receiveHook(c call, in receiveHookRequest) (accepted[*envelope[deliveryIDAnswer]], error) {
 	id, err := a.Hooks.Receive(c.ctx(), build.ProjectID(in.ProjectID), hook.Provider(in.Provider), c.r.Header, c.body)
+	if text, _ := fault.Public(err); fault.Is(err, fault.Limit) { // hosts of repositories know what this status means
+		err = &apiError{Status: http.StatusTooManyRequests, Code: codeThrottled, Message: text, retryAfter: 60}
+	}
 	return accepted[*envelope[deliveryIDAnswer]]{wrap(deliveryIDAnswer{id})}, err
 }
 

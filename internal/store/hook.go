@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"atelier/internal/build"
@@ -41,8 +42,11 @@ func scanDelivery(row scanner) (d hook.Delivery, err error) {
 }
 
 // AddDelivery implements [hook.Store].
-func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery) (id string, err error) {
+func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery, most hook.MostWaiting) (id string, err error) {
 	err = s.write(ctx, func(t *tx) error {
+		if err := checkWaiting(ctx, t, d.ProjectID, most); err != nil {
+			return err
+		}
 		_, err := t.exec(ctx, `INSERT INTO deliveries (`+deliveryColumns+`, next_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', '', ?, ?, ?) ON CONFLICT (project_id, key) DO NOTHING`,
 			d.ID, string(d.ProjectID), string(d.JobID), string(d.Provider), d.Event, d.Key, asJSON(d.Push), millis(d.ReceivedAt), d.By.UserID, d.By.UserName, millis(d.ReceivedAt))
 		if err != nil {
@@ -51,6 +55,18 @@ func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery) (id string, er
 		return t.row(ctx, `SELECT id FROM deliveries WHERE project_id = ? AND key = ?`, string(d.ProjectID), d.Key).Scan(&id)
 	})
 	return id, err
+}
+
+func checkWaiting(ctx context.Context, t *tx, project build.ProjectID, most hook.MostWaiting) error {
+	var ofProject, ofTenant int
+	if err := t.row(ctx, `SELECT count(CASE WHEN d.project_id = ? THEN 1 END), count(*) FROM deliveries d JOIN projects p ON p.id = d.project_id
+		WHERE d.next_at > 0 AND p.domain_id = (SELECT domain_id FROM projects WHERE id = ?)`, string(project), string(project)).Scan(&ofProject, &ofTenant); err != nil {
+		return err
+	}
+	if ofProject >= most.Project || ofTenant >= most.Tenant {
+		return fault.New(fault.Limit, "too many deliveries wait to be handled: %d of the project, %d of its tenant; at most %d and %d are allowed", ofProject, ofTenant, most.Project, most.Tenant)
+	}
+	return nil
 }
 
 // Delivery implements [hook.Store].
@@ -85,12 +101,25 @@ func (s *Store) ReplayDelivery(ctx context.Context, project build.ProjectID, id 
 	})
 }
 
+// WaitingDeliveries implements [hook.Store].
+func (s *Store) WaitingDeliveries(ctx context.Context, now time.Time) ([]hook.Waiting, error) {
+	rows, err := s.reader.rows(ctx, `SELECT DISTINCT d.project_id, p.domain_id FROM deliveries d JOIN projects p ON p.id = d.project_id
+		WHERE d.next_at > 0 AND d.next_at <= ? ORDER BY d.project_id`, millis(now))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row scanner) (w hook.Waiting, err error) {
+		err = row.Scan(&w.Project, &w.DomainID)
+		return w, err
+	})
+}
+
 // ClaimDelivery implements [hook.Store].
-func (s *Store) ClaimDelivery(ctx context.Context, now, until time.Time) (d hook.Delivery, ok bool, err error) {
+func (s *Store) ClaimDelivery(ctx context.Context, project build.ProjectID, now, until time.Time) (d hook.Delivery, ok bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		var err error
-		d, err = scanDelivery(t.row(ctx, `UPDATE deliveries SET next_at = ? WHERE id = (SELECT id FROM deliveries WHERE next_at > 0 AND next_at <= ? ORDER BY next_at LIMIT 1`+
-			s.dialect.skipLocked()+`) RETURNING `+deliveryColumns, millis(until), millis(now)))
+		d, err = scanDelivery(t.row(ctx, `UPDATE deliveries SET next_at = ? WHERE id = (SELECT id FROM deliveries WHERE project_id = ? AND next_at > 0 AND next_at <= ? ORDER BY next_at LIMIT 1`+
+			s.dialect.skipLocked()+`) RETURNING `+deliveryColumns, millis(until), string(project), millis(now)))
 		ok = err == nil
 		if errors.Is(err, sql.ErrNoRows) {
 			err = nil
@@ -110,20 +139,61 @@ func (s *Store) DeliveryHandled(ctx context.Context, d hook.Delivery) error {
 }
 
 // ForgetDeliveries implements [hook.Store].
-func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time) error {
+func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time, most int) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM deliveries WHERE received_at < ?`, millis(before))
+		if _, err := t.exec(ctx, `DELETE FROM deliveries WHERE received_at < ?`, millis(before)); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `DELETE FROM deliveries WHERE next_at = 0 AND id IN (SELECT id FROM (
+			SELECT id, row_number() OVER (PARTITION BY project_id ORDER BY received_at DESC, id DESC) AS place FROM deliveries) AS ranked WHERE place > ?)`, most)
 		return err
 	})
 }
 
-// JobsOfProject implements [hook.Store].
-func (s *Store) JobsOfProject(ctx context.Context, project build.ProjectID) ([]build.Job, error) {
-	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE project_id = ? AND deleted_at = 0 ORDER BY name`, string(project))
+// unknownRepository is stored of a job that nobody has looked at since repositories are stored.
+const unknownRepository = "?"
+
+func repositoryOf(c build.Config) string {
+	source, _ := c.Source()
+	return hook.RepositoryID(source.URL)
+}
+
+// JobsOfRepositories implements [hook.Store].
+func (s *Store) JobsOfRepositories(ctx context.Context, project build.ProjectID, repositories []string) ([]build.Job, error) {
+	if err := s.findRepositories(ctx, project); err != nil {
+		return nil, err
+	}
+	args := []any{string(project)}
+	for _, id := range repositories {
+		args = append(args, id)
+	}
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE project_id = ? AND deleted_at = 0 AND repository IN (`+
+		strings.TrimSuffix(strings.Repeat("?, ", len(repositories)), ", ")+`) ORDER BY name`, args...)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, scanJob)
+}
+
+// findRepositories stores which repositories the jobs of a project build, where that is not stored yet.
+func (s *Store) findRepositories(ctx context.Context, project build.ProjectID) error {
+	rows, err := s.reader.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE project_id = ? AND deleted_at = 0 AND repository = ?`, string(project), unknownRepository)
+	if err != nil {
+		return err
+	}
+	jobs, err := collect(rows, scanJob)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		for _, job := range jobs {
+			_, err := t.exec(ctx, `UPDATE jobs SET repository = ? WHERE id = ? AND repository = ?`, repositoryOf(job.Config), string(job.ID), unknownRepository)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // PushedJobs implements [hook.PollStore].

@@ -104,10 +104,10 @@ func (s *Store) CopyJob(ctx context.Context, job build.Job, original build.JobID
 func (s *Store) insertJob(ctx context.Context, t *tx, job build.Job) error {
 	config := encodeConfig(job.Config)
 	_, err := t.exec(ctx, `INSERT INTO jobs (id, build_project_id, project_id, domain_id, name, group_id, version, config, creator_id,
-		creator_name, created_at, updated_at, disabling, last_number, day, day_count, counters, active_at, deleted_at, deleted_by, scheduled, on_push)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, '', ?, 0, '', ?, ?)`,
+		creator_name, created_at, updated_at, disabling, last_number, day, day_count, counters, active_at, deleted_at, deleted_by, scheduled, on_push, repository)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, '', ?, 0, '', ?, ?, ?)`,
 		string(job.ID), string(job.BuildProjectID), string(job.ProjectID), job.DomainID, job.Config.Name, job.Config.GroupID, job.Version, config, job.CreatorID,
-		job.CreatorName, millis(job.CreatedAt), millis(job.UpdatedAt), encodeDisabling(job.Disabled), millis(job.CreatedAt), len(job.Config.Triggers) > 0, job.Config.OnPush())
+		job.CreatorName, millis(job.CreatedAt), millis(job.UpdatedAt), encodeDisabling(job.Disabled), millis(job.CreatedAt), len(job.Config.Triggers) > 0, job.Config.OnPush(), repositoryOf(job.Config))
 	if s.dialect.isDuplicate(err) {
 		return nameTaken(job.Config.Name)
 	}
@@ -205,8 +205,8 @@ func (s *Store) ChangeJob(ctx context.Context, id build.JobID, by build.Actor, a
 				return err
 			}
 		}
-		_, err = t.exec(ctx, `UPDATE jobs SET name = ?, group_id = ?, version = ?, config = ?, updated_at = ?, disabling = ?, scheduled = ?, on_push = ? WHERE id = ?`,
-			job.Config.Name, job.Config.GroupID, job.Version, config, millis(job.UpdatedAt), encodeDisabling(job.Disabled), len(job.Config.Triggers) > 0, job.Config.OnPush(), string(id))
+		_, err = t.exec(ctx, `UPDATE jobs SET name = ?, group_id = ?, version = ?, config = ?, updated_at = ?, disabling = ?, scheduled = ?, on_push = ?, repository = ? WHERE id = ?`,
+			job.Config.Name, job.Config.GroupID, job.Version, config, millis(job.UpdatedAt), encodeDisabling(job.Disabled), len(job.Config.Triggers) > 0, job.Config.OnPush(), repositoryOf(job.Config), string(id))
 		if s.dialect.isDuplicate(err) {
 			return nameTaken(job.Config.Name)
 		}
