@@ -50,8 +50,8 @@ type Store interface {
 	SetHookSecret(ctx context.Context, project build.ProjectID, sealed string) error
 	HookSecret(ctx context.Context, project build.ProjectID) (sealed string, err error)
 	// AddDelivery stores a delivery; one with a key that is there already is forgotten, and the id of the first is returned. The
-	// error is a fault.Limit when too many wait in the project or its tenant.
-	AddDelivery(ctx context.Context, d Delivery, most MostWaiting) (id string, err error)
+	// error is a fault.Limit when too many wait in the project or its tenant. Old ones of the project that are too many are removed.
+	AddDelivery(ctx context.Context, d Delivery, most Most) (id string, err error)
 	Delivery(ctx context.Context, project build.ProjectID, id string) (Delivery, error)
 	// Deliveries returns a page of a project's deliveries, the newest first, and how many there are.
 	Deliveries(ctx context.Context, project build.ProjectID, offset, limit int) ([]Delivery, int, error)
@@ -63,17 +63,21 @@ type Store interface {
 	ClaimDelivery(ctx context.Context, project build.ProjectID, now, until time.Time) (Delivery, bool, error)
 	// DeliveryHandled stores what came of a delivery.
 	DeliveryHandled(ctx context.Context, d Delivery) error
-	// ForgetDeliveries removes deliveries of before a moment, and of each project those beyond the newest so many that are handled.
-	ForgetDeliveries(ctx context.Context, before time.Time, most int) error
+	// ForgetDeliveries removes deliveries of before a moment.
+	ForgetDeliveries(ctx context.Context, before time.Time) error
 	// JobsOfRepositories returns the tasks of a project that build one of some repositories, by their [RepositoryID].
 	JobsOfRepositories(ctx context.Context, project build.ProjectID, repositories []string) ([]build.Job, error)
 	Job(ctx context.Context, id build.JobID) (build.Job, error)
 }
 
-// MostWaiting is how many deliveries may wait to be handled.
-type MostWaiting struct{ Project, Tenant int }
+// Most is how many deliveries there may be.
+type Most struct {
+	Waiting         int // to be handled, of a project
+	WaitingOfTenant int
+	Kept            int // of a project
+}
 
-var mostWaiting = MostWaiting{Project: 1000, Tenant: 4000}
+var most = Most{Waiting: 1000, WaitingOfTenant: 4000, Kept: 10_000}
 
 // Builds starts builds, and says who may do what.
 type Builds interface {
@@ -207,7 +211,7 @@ func (s *Service) add(ctx context.Context, d Delivery) (string, error) {
 		return "", err
 	}
 	d.ID, d.ReceivedAt = id.String(), s.now()
-	stored, err := s.Store.AddDelivery(ctx, d, mostWaiting)
+	stored, err := s.Store.AddDelivery(ctx, d, most)
 	s.wakeUp()
 	return stored, err
 }

@@ -14,7 +14,6 @@ const (
 	claimTime = time.Minute
 	pollTime  = 5 * time.Second // for deliveries of other servers
 	keepTime  = 30 * 24 * time.Hour
-	keepCount = 10_000 // of each project
 )
 
 // How many deliveries are handled at a time: one of a project, so that they stay in order, and some of a tenant, so that there is
@@ -52,7 +51,7 @@ func (s *Service) Run(ctx context.Context) {
 		case <-s.wake:
 		case <-poll.C:
 		case <-forget.C:
-			if err := s.Store.ForgetDeliveries(ctx, s.now().Add(-keepTime), keepCount); err != nil && ctx.Err() == nil {
+			if err := s.Store.ForgetDeliveries(ctx, s.now().Add(-keepTime)); err != nil && ctx.Err() == nil {
 				s.Log.Error("forget old deliveries", "error", err)
 			}
 		case <-ctx.Done():

@@ -42,7 +42,7 @@ func scanDelivery(row scanner) (d hook.Delivery, err error) {
 }
 
 // AddDelivery implements [hook.Store].
-func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery, most hook.MostWaiting) (id string, err error) {
+func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery, most hook.Most) (id string, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		if err := checkWaiting(ctx, t, d.ProjectID, most); err != nil {
 			return err
@@ -52,19 +52,23 @@ func (s *Store) AddDelivery(ctx context.Context, d hook.Delivery, most hook.Most
 		if err != nil {
 			return err
 		}
+		if _, err := t.exec(ctx, `DELETE FROM deliveries WHERE project_id = ? AND next_at = 0 AND received_at <
+			(SELECT received_at FROM deliveries WHERE project_id = ? ORDER BY received_at DESC LIMIT 1 OFFSET ?)`, string(d.ProjectID), string(d.ProjectID), most.Kept-1); err != nil {
+			return err
+		}
 		return t.row(ctx, `SELECT id FROM deliveries WHERE project_id = ? AND key = ?`, string(d.ProjectID), d.Key).Scan(&id)
 	})
 	return id, err
 }
 
-func checkWaiting(ctx context.Context, t *tx, project build.ProjectID, most hook.MostWaiting) error {
+func checkWaiting(ctx context.Context, t *tx, project build.ProjectID, most hook.Most) error {
 	var ofProject, ofTenant int
 	if err := t.row(ctx, `SELECT count(CASE WHEN d.project_id = ? THEN 1 END), count(*) FROM deliveries d JOIN projects p ON p.id = d.project_id
 		WHERE d.next_at > 0 AND p.domain_id = (SELECT domain_id FROM projects WHERE id = ?)`, string(project), string(project)).Scan(&ofProject, &ofTenant); err != nil {
 		return err
 	}
-	if ofProject >= most.Project || ofTenant >= most.Tenant {
-		return fault.New(fault.Limit, "too many deliveries wait to be handled: %d of the project, %d of its tenant; at most %d and %d are allowed", ofProject, ofTenant, most.Project, most.Tenant)
+	if ofProject >= most.Waiting || ofTenant >= most.WaitingOfTenant {
+		return fault.New(fault.Limit, "too many deliveries wait to be handled: %d of the project, %d of its tenant; at most %d and %d are allowed", ofProject, ofTenant, most.Waiting, most.WaitingOfTenant)
 	}
 	return nil
 }
@@ -139,13 +143,9 @@ func (s *Store) DeliveryHandled(ctx context.Context, d hook.Delivery) error {
 }
 
 // ForgetDeliveries implements [hook.Store].
-func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time, most int) error {
+func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time) error {
 	return s.write(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, `DELETE FROM deliveries WHERE received_at < ?`, millis(before)); err != nil {
-			return err
-		}
-		_, err := t.exec(ctx, `DELETE FROM deliveries WHERE next_at = 0 AND id IN (SELECT id FROM (
-			SELECT id, row_number() OVER (PARTITION BY project_id ORDER BY received_at DESC, id DESC) AS place FROM deliveries) AS ranked WHERE place > ?)`, most)
+		_, err := t.exec(ctx, `DELETE FROM deliveries WHERE received_at < ?`, millis(before))
 		return err
 	})
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func testHooks(t *testing.T, open Opener) {
 	second := first
 	second.ID, second.Key, second.ReceivedAt, second.JobID = "00000000-0000-0000-0000-000000000002", "k2", start.Add(time.Minute), "j1"
 	second.By = build.Actor{UserID: "u2", UserName: "colleague"}
-	most := hook.MostWaiting{Project: 3, Tenant: 3}
+	most := hook.Most{Waiting: 3, WaitingOfTenant: 3, Kept: 2}
 	for range 2 {
 		for _, d := range []hook.Delivery{first, second} {
 			again := d
@@ -45,7 +46,7 @@ func testHooks(t *testing.T, open Opener) {
 			}
 		}
 	}
-	for _, most := range []hook.MostWaiting{{Project: 2, Tenant: 9}, {Project: 9, Tenant: 2}} {
+	for _, most := range []hook.Most{{Waiting: 2, WaitingOfTenant: 9, Kept: 9}, {Waiting: 9, WaitingOfTenant: 2, Kept: 9}} {
 		third := first
 		third.ID, third.Key = "00000000-0000-0000-0000-000000000003", "k3"
 		_, err := s.AddDelivery(ctx, third, most)
@@ -90,9 +91,20 @@ func testHooks(t *testing.T, open Opener) {
 	if err != nil || total != 2 || len(page) != 1 || page[0].ID != second.ID {
 		t.Errorf("the newest of %d: %+v, %v", total, page, err)
 	}
-	check(t, s.ForgetDeliveries(ctx, start.Add(time.Second), 10))
+	check(t, s.ForgetDeliveries(ctx, start.Add(time.Second)))
 	if _, total, err := s.Deliveries(ctx, "p1", 0, 9); err != nil || total != 1 {
 		t.Errorf("after the old ones are forgotten there are %d, %v", total, err)
+	}
+	last := first
+	for i := range 3 { // of which two are kept, and none that waits goes
+		last.ID, last.Key, last.ReceivedAt = fmt.Sprintf("00000000-0000-0000-0000-00000000009%d", i), fmt.Sprint("last", i), now.Add(time.Duration(i)*time.Minute)
+		_, err := s.AddDelivery(ctx, last, hook.Most{Waiting: 9, WaitingOfTenant: 9, Kept: 2})
+		check(t, err)
+		last.HandledAt = now
+		check(t, s.DeliveryHandled(ctx, last))
+	}
+	if found, total, err := s.Deliveries(ctx, "p1", 0, 9); err != nil || total != 3 || found[0].ID != last.ID {
+		t.Errorf("of many %d are kept: %v, %v", total, found, err)
 	}
 	job := createJob(t, s, aJob(1, "demo"))
 	repository := hook.RepositoryID(job.Config.Sources[0].URL)
