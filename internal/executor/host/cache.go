@@ -28,7 +28,7 @@ func (s *session) bring(ctx context.Context, c executor.Cache) (dir string, back
 		return "", nil, errors.Join(fmt.Errorf("bring the cache %s to the build: %w", c.Tool, err), layers.Close())
 	}
 	back = func() error {
-		if err := errors.Join(b.takeBack(context.WithoutCancel(ctx)), layers.Close()); err != nil {
+		if err := errors.Join(b.takeBack(ctx), layers.Close()); err != nil {
 			return fmt.Errorf("take the cache %s back from the build: %w", c.Tool, err)
 		}
 		return nil

@@ -32,7 +32,7 @@ func (s *session) checkout(ctx context.Context, step plan.Step, out io.Writer) (
 	if err != nil {
 		return executor.Result{}, fmt.Errorf("make a directory for the checkout: %w", err)
 	}
-	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, r.close(ctx)) }()
 	err = git.Checkout(ctx, r, source.Checkout(*step.Checkout), out)
 	if err == nil {
 		return executor.Result{}, nil
@@ -75,6 +75,8 @@ func (s *session) newRunner() (r runner, err error) {
 
 // close removes what is left of the new directory.
 func (r runner) close(ctx context.Context) error {
+	ctx, cancel := tidying(ctx)
+	defer cancel()
 	return errors.Join(r.dir.Close(), r.executor.trash.Remove(ctx, r.executor.trash.Dir(), r.name))
 }
 
@@ -105,7 +107,10 @@ func (r runner) Place(ctx context.Context, dir string) error {
 	if err := r.Check(dir); err != nil {
 		return err
 	}
-	if err := r.owner.giveTree(ctx, r.dir); err != nil {
+	err := r.owner.giveTree(ctx, r.dir)
+	if errors.Is(err, dirtree.ErrTooDeep) {
+		return fault.Wrap(err, fault.Invalid, "the directories of the repository are nested too deep")
+	} else if err != nil {
 		return fmt.Errorf("give the files of the repository to the build's user: %w", err)
 	}
 	root, err := r.MakeDir(dir)

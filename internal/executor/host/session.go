@@ -83,7 +83,11 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 		if err := s.writeOwn(ctx, name, private.Content); err != nil {
 			return executor.Result{}, fmt.Errorf("write a private file of the step: %w", err)
 		}
-		defer func() { err = errors.Join(err, s.discard(context.WithoutCancel(ctx), name)) }()
+		defer func() {
+			tidy, cancel := tidying(ctx)
+			defer cancel()
+			err = errors.Join(err, s.discard(tidy, name))
+		}()
 		env = lastOfEach(append(slices.Clone(env), private.Variable+"="+filepath.Join(s.insidePath, name)))
 	}
 	for _, c := range executor.CachesOf(step, s.caches) {
@@ -142,6 +146,14 @@ func (s *session) writeOwn(ctx context.Context, name, content string) error {
 	}
 	_, err = f.WriteString(content)
 	return errors.Join(err, s.owner.giveOpen(f), f.Close())
+}
+
+// tidyTime is how long it may take to remove what a step leaves, before that goes on in the background.
+const tidyTime = 5 * time.Second
+
+// tidying returns a context for removing what a step leaves, also after ctx has ended.
+func tidying(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 }
 
 // discard removes something in the build's directory, whatever a step has made of it.
