@@ -109,21 +109,35 @@ func (d *Dir) leave(of *Dir) {
 	}
 }
 
-// Names returns the names of what is in the directory, sorted. With more than limit, it is an error.
+// Names returns the names of what is in the directory, sorted. More than limit, or than fit into the memory that a directory may take, are
+// an error.
 func (d *Dir) Names(limit int) ([]string, error) {
 	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	names, err := d.file.Readdirnames(limit + 1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	var names []string
+	for bytes := 0; ; {
+		some, err := d.file.Readdirnames(batch)
+		for _, name := range some {
+			bytes += len(name)
+		}
+		if names = append(names, some...); len(names) > limit || bytes > maxNameBytes {
+			return nil, d.failed("list", "", fmt.Errorf("the directory has more than %d entries, or their names more than %d bytes", limit, maxNameBytes))
+		}
+		if errors.Is(err, io.EOF) {
+			slices.Sort(names)
+			return names, nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if len(names) > limit {
-		return nil, d.failed("list", "", fmt.Errorf("the directory has more than %d entries", limit))
-	}
-	slices.Sort(names)
-	return names, nil
 }
+
+const (
+	batch        = 1000     // names that are read from a directory at a time
+	maxNameBytes = 32 << 20 // of all names of a directory that is listed as a whole
+)
 
 // Mkdir makes a directory with a mode that the umask does not change, and opens it.
 func (d *Dir) Mkdir(name string, perm fs.FileMode) (*Dir, error) {

@@ -98,7 +98,7 @@ func (r *removal) pass(dir *Dir, depth int) (found, removed int, failed error) {
 		return 0, 0, err
 	}
 	for {
-		names, err := dir.file.Readdirnames(1000)
+		names, err := dir.file.Readdirnames(batch)
 		for _, name := range names {
 			if dir == r.dir && strings.HasPrefix(name, r.stem+".") {
 				continue // rest removes it

@@ -88,17 +88,33 @@ func (t *Trash) take(from *Dir, name string) (string, error) {
 
 // Empty removes what is in the trash, until ctx ends; then the rest goes in the background.
 func (t *Trash) Empty(ctx context.Context) error {
-	names, err := t.names()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		t.remove(ctx, name)
-	}
-	return nil
+	_, err := t.attempt(ctx)
+	return err
 }
 
-// names returns what is in the trash and is not being removed.
+// attempt removes what is in the trash as long as some of it can be removed, and reports whether anything is left.
+func (t *Trash) attempt(ctx context.Context) (left bool, err error) {
+	for {
+		names, err := t.names()
+		if err != nil || len(names) == 0 {
+			return err != nil, err
+		}
+		removed := 0
+		for _, name := range names {
+			if t.remove(ctx, name) {
+				removed++
+			}
+		}
+		if removed == 0 {
+			return true, nil
+		}
+	}
+}
+
+// maxNames bounds how many names are held at a time of what is in the trash.
+const maxNames = 10_000
+
+// names returns what is in the trash and is not being removed, or some of it.
 func (t *Trash) names() ([]string, error) {
 	all, err := os.Open(t.dir.file.Name()) // which several may list at a time
 	if err != nil {
@@ -109,8 +125,8 @@ func (t *Trash) names() ([]string, error) {
 	defer t.mu.Unlock()
 	var names []string
 	for {
-		some, err := all.Readdirnames(1000)
-		if errors.Is(err, io.EOF) {
+		some, err := all.Readdirnames(batch)
+		if errors.Is(err, io.EOF) || len(names) >= maxNames {
 			return names, nil
 		}
 		if err != nil {
@@ -125,21 +141,22 @@ func (t *Trash) names() ([]string, error) {
 	}
 }
 
-// remove removes what has a name in the trash. When it cannot, it is tried again later.
-func (t *Trash) remove(ctx context.Context, name string) {
+// remove reports whether it has removed what has a name in the trash. When it has not, it is tried again later.
+func (t *Trash) remove(ctx context.Context, name string) bool {
 	r := removal{Trash: t, ctx: ctx, stem: t.prefix + rand.Text()}
 	if !t.claim(name, r.stem) {
-		return
+		return false
 	}
 	err := r.tree(name)
 	t.release(name, r.stem)
 	if err == nil {
-		return
+		return true
 	}
 	if ctx.Err() == nil {
 		t.warn(name, err)
 	}
 	t.tryAgain()
+	return false
 }
 
 func (t *Trash) claim(name, stem string) bool {
@@ -201,17 +218,17 @@ func (t *Trash) leftAfterPause(pause time.Duration) bool {
 		return false
 	case <-time.After(pause): // that something can be removed by now is no event
 	}
-	names, err := t.names()
-	if err == nil && len(names) == 0 {
-		t.mu.Lock()
-		t.trying = false
-		t.mu.Unlock()
-		return false
+	left, err := t.attempt(t.closing)
+	if left || err != nil {
+		return true
 	}
-	for _, name := range names {
-		t.remove(t.closing, name)
+	t.mu.Lock()
+	t.trying = false
+	t.mu.Unlock()
+	if names, err := t.names(); err != nil || len(names) > 0 { // of a removal that has failed meanwhile
+		t.tryAgain()
 	}
-	return true
+	return false
 }
 
 // RemoveAll removes what has a path, as [os.RemoveAll] does. No stranger may be able to change the directory that it is in.

@@ -348,6 +348,26 @@ func TestLFS(t *testing.T) {
 	}
 }
 
+// TestLinkedLFSConfiguration has a link to a configuration file of the server's in the place of the repository's.
+func TestLinkedLFSConfiguration(t *testing.T) {
+	t.Parallel()
+	needs.Program(t, "git-lfs")
+	root := t.TempDir()
+	repo := sourcetest.New(t, root+"/app")
+	private := t.TempDir() + "/config"
+	if err := errors.Join(os.WriteFile(private, []byte("[remote \"x\"]\n\turl = https://user:secret@example.org\n"), 0o600),
+		os.Symlink(private, repo.Dir+"/.lfsconfig")); err != nil {
+		t.Fatal(err)
+	}
+	repo.Commit("linked")
+	r := local(t, root)
+	w := newWorkspace(t, r)
+	err := w.checkout(t, Checkout{URL: r.url("app"), Depth: 1, LFS: true})
+	if why, _ := fault.Public(err); !strings.Contains(why, "cannot be read") || strings.Contains(why+w.said.String(), "secret") {
+		t.Errorf("%v\n%s", err, &w.said)
+	}
+}
+
 func TestWithoutLFS(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -92,7 +92,8 @@ func (k *checkout) findLFS(ctx context.Context) error {
 
 // pullLFS fetches the large files of one repository. That may have its own idea of where they are, which must be allowed.
 func (k *checkout) pullLFS(ctx context.Context, dir string) error {
-	addresses, err := k.values(ctx, dir, "--file=.lfsconfig", `url$`)
+	// Not the file: it may be a link to one of the server's.
+	addresses, err := k.values(ctx, dir, "--blob=HEAD:.lfsconfig", `url$`)
 	if err != nil {
 		return err
 	}
