@@ -193,7 +193,7 @@ func (s *Service) signer(r *http.Request, e *keyEntry) (Caller, error) {
 	}
 	return Caller{
 		User: e.account.User, Domain: e.account.Domain, Region: region, Proof: WithSignature, ExpiresAt: e.key.ExpiresAt,
-		origin: e.origin(), generation: e.account.Generation,
+		origin: e.origin(), generation: e.account.Generation, line: e.key.Line,
 	}, nil
 }
 

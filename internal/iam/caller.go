@@ -29,6 +29,7 @@ type Caller struct {
 
 	origin     string // the permanent access key that the proof goes back to; empty when it goes back to a password
 	generation int    // of the account, when the proof was made
+	line       string // the ids of the tokens and temporary keys that the proof was got with, and its own; empty for a permanent key
 }
 
 // Actor returns the caller as the build service knows it.

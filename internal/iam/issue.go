@@ -98,11 +98,30 @@ func (s *Service) Issue(ctx context.Context, req TokenRequest, from Origin) (val
 		token.ExpiresAt = earlier(token.ExpiresAt, g.parent.token.ExpiresAt)
 	}
 	value, hash := newToken()
+	parent := ""
+	if g.parent != nil {
+		parent = g.parent.caller.line
+	}
+	line, err := extend(parent, hash.String()[:32])
+	if err != nil {
+		return "", Token{}, err
+	}
 	err = s.Store.CreateToken(ctx, StoredToken{
 		Hash: hash.String(), UserID: token.User.ID, Method: token.Method, Region: region, Origin: g.origin, Generation: g.account.Generation,
-		IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt,
+		IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt, Line: line,
 	})
-	return value, token, err
+	if err != nil {
+		return "", Token{}, revokedMeanwhile(err)
+	}
+	return value, token, nil
+}
+
+// revokedMeanwhile is the error of getting something with a token that is gone by now.
+func revokedMeanwhile(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return errLogin
+	}
+	return err
 }
 
 func (s *Service) identify(ctx context.Context, req TokenRequest, from Origin) (grounds, error) {

@@ -27,6 +27,7 @@ type StoredKey struct {
 	Session    string // hash of the security token that comes with it
 	Generation int    // of the account when it was made
 	Origin     string // the permanent key that it goes back to; empty for a password
+	Line       string // the ids of what it was got with, and its own; see [Caller]
 
 	// Live is computed on reading: false when the account's generation has moved on, or the origin is not active or gone.
 	Live bool
@@ -101,12 +102,16 @@ func (s *Service) TemporaryKey(ctx context.Context, caller Caller, duration time
 	if err != nil {
 		return TemporaryKey{}, err
 	}
+	line, err := extend(caller.line, key.Access)
+	if err != nil {
+		return TemporaryKey{}, err
+	}
 	stored := StoredKey{
 		AccessKey: AccessKey{Access: key.Access, UserID: caller.User.ID, Active: true, CreatedAt: now, ExpiresAt: key.ExpiresAt},
-		Sealed:    sealed, Session: hash, Generation: caller.generation, Origin: caller.origin,
+		Sealed:    sealed, Session: hash, Generation: caller.generation, Origin: caller.origin, Line: line,
 	}
 	if err := s.Store.CreateKey(ctx, stored, 0); err != nil {
-		return TemporaryKey{}, err
+		return TemporaryKey{}, revokedMeanwhile(err)
 	}
 	return key, nil
 }

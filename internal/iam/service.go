@@ -54,9 +54,11 @@ type keyStore interface {
 }
 
 type tokenStore interface {
+	// CreateToken stores a token. It does not when what its line says it was got with is gone; neither does CreateKey.
 	CreateToken(ctx context.Context, token StoredToken) error
 	// Token returns a token by its hash, with the region it is scoped to, and whose it is.
 	Token(ctx context.Context, hash string) (StoredToken, Account, error)
+	// DeleteToken removes a token with all tokens and keys whose line goes through it.
 	DeleteToken(ctx context.Context, hash string) error
 	// DeleteExpired removes tokens and temporary keys that ended before a moment.
 	DeleteExpired(ctx context.Context, before time.Time) error

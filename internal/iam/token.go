@@ -44,6 +44,7 @@ type StoredToken struct {
 	Generation int    // of the account when it was issued
 	IssuedAt   time.Time
 	ExpiresAt  time.Time
+	Line       string // the ids of what it was got with, and its own; see [Caller]
 
 	// Live is computed on reading: false when the account's generation has moved on, or the origin is not active or gone.
 	Live bool
@@ -114,7 +115,7 @@ func (s *Service) loadToken(ctx context.Context, hash tokenHash) (*tokenEntry, e
 		},
 		caller: Caller{
 			User: account.User, Domain: account.Domain, Region: stored.Region, Proof: WithToken, ExpiresAt: stored.ExpiresAt,
-			origin: stored.Origin, generation: stored.Generation,
+			origin: stored.Origin, generation: stored.Generation, line: stored.Line,
 		},
 	}
 	switch {
@@ -171,7 +172,24 @@ func (s *Service) Lookup(ctx context.Context, by Caller, value string) (Token, e
 	}
 }
 
-// Revoke ends a token of the caller's, or as an administrator one of its domain.
+// LineSeparator stands between the ids of a line.
+const LineSeparator = "/"
+
+// maxLine bounds a line, which is some thirty tokens that were each got with the one before.
+const maxLine = 1000
+
+// extend returns the line of what is got with something. Ids are as good as random.
+func extend(line, id string) (string, error) {
+	if line == "" {
+		return id, nil
+	}
+	if line += LineSeparator + id; len(line) > maxLine {
+		return "", fault.New(fault.Limit, "the token was got with too many others, each with the one before; sign in again")
+	}
+	return line, nil
+}
+
+// Revoke ends a token of the caller's, or as an administrator one of its domain, and all tokens and temporary keys that were got with it.
 func (s *Service) Revoke(ctx context.Context, by Caller, value string) error {
 	if _, err := s.Lookup(ctx, by, value); err != nil {
 		return err

@@ -217,6 +217,55 @@ func TestTokensExpire(t *testing.T) {
 	}
 }
 
+// TestRevokedTokensTakeAllThatWasGotWithThem checks tokens and temporary keys of several generations, and that others stay.
+func TestRevokedTokensTakeAllThatWasGotWithThem(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	with := func(parent string) string { return b.issue(iam.TokenRequest{Method: iam.FromToken, Token: parent}) }
+	keyOf := func(caller iam.Caller) (signature.Key, iam.Caller) {
+		made, err := b.TemporaryKey(ctx, caller, time.Hour)
+		b.check(err)
+		key := signature.Key{Access: made.Access, Secret: made.Secret, SecurityToken: made.SecurityToken}
+		signer, err := b.Authenticate(ctx, b.signed(key), nil)
+		b.check(err)
+		return key, signer
+	}
+	first := b.issue(b.login(b.dev))
+	second, sibling := with(first), with(first)
+	third := with(second)
+	key, signer := keyOf(b.mustCaller(third))
+	keyOfKey, _ := keyOf(signer)
+	other, _ := keyOf(b.mustCaller(sibling))
+	second2 := b.mustCaller(second)
+
+	b.check(b.Revoke(ctx, b.mustCaller(first), second))
+	for _, value := range []string{second, third} {
+		_, err := b.ByToken(ctx, value)
+		wantRefused(t, err, iam.Unproven, "decrypt token fail")
+	}
+	for _, k := range []signature.Key{key, keyOfKey} {
+		_, err := b.Authenticate(ctx, b.signed(k), nil)
+		wantRefused(t, err, iam.Unproven, wrongSignature)
+	}
+	_, err := b.TemporaryKey(ctx, second2, time.Hour) // by whoever has proven itself before
+	wantRefused(t, err, iam.Unproven, "")
+	_, err = b.TemporaryKey(ctx, signer, time.Hour)
+	wantRefused(t, err, iam.Unproven, "")
+	b.mustCaller(first)
+	b.mustCaller(sibling)
+	_, err = b.Authenticate(ctx, b.signed(other), nil)
+	b.check(err)
+
+	for err = nil; err == nil; {
+		_, _, err = b.Issue(ctx, iam.TokenRequest{Method: iam.FromToken, Token: first}, iam.Origin{Address: here})
+		if err == nil {
+			first = with(first)
+		}
+	}
+	wantKind(t, err, fault.Limit, "sign in again")
+}
+
 func (b *bundle) mustCaller(token string) iam.Caller {
 	b.t.Helper()
 	c, err := b.ByToken(b.t.Context(), token)

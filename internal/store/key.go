@@ -35,9 +35,12 @@ func (s *Store) CreateKey(ctx context.Context, key iam.StoredKey, most int) erro
 				return err
 			}
 		}
-		_, err := t.exec(ctx, `INSERT INTO access_keys (access, user_id, secret, description, active, created_at, expires_at, session, generation, origin)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, key.Access, key.UserID, key.Sealed, key.Description, key.Active, millis(key.CreatedAt),
-			millis(key.ExpiresAt), key.Session, key.Generation, key.Origin)
+		if err := lockParent(ctx, t, key.UserID, key.Line); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `INSERT INTO access_keys (access, user_id, secret, description, active, created_at, expires_at, session, generation, origin, line)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, key.Access, key.UserID, key.Sealed, key.Description, key.Active, millis(key.CreatedAt),
+			millis(key.ExpiresAt), key.Session, key.Generation, key.Origin, key.Line)
 		return s.taken(err, "the access key exists already")
 	})
 }
@@ -62,7 +65,7 @@ func isLive(table string) string {
 	return `(` + table + `.generation = users.generation AND (` + table + `.origin = '' OR COALESCE(origins.active, FALSE)))`
 }
 
-var selectKey = `SELECT ` + keyColumns + `, access_keys.secret, access_keys.session, access_keys.generation, access_keys.origin, ` +
+var selectKey = `SELECT ` + keyColumns + `, access_keys.secret, access_keys.session, access_keys.generation, access_keys.origin, access_keys.line, ` +
 	isLive("access_keys") + `, ` + accountColumns + `
 	FROM access_keys JOIN users ON users.id = access_keys.user_id` + accountJoin + `
 	LEFT JOIN access_keys origins ON origins.access = access_keys.origin
@@ -76,7 +79,7 @@ func (s *Store) Key(ctx context.Context, access string) (iam.StoredKey, iam.Acco
 	var r keyRow
 	var k iam.StoredKey
 	var a accountRow
-	dest := append(append(r.dest(), &k.Sealed, &k.Session, &k.Generation, &k.Origin, &k.Live), a.dest()...)
+	dest := append(append(r.dest(), &k.Sealed, &k.Session, &k.Generation, &k.Origin, &k.Line, &k.Live), a.dest()...)
 	if err := s.reader.row(ctx, selectKey, access).Scan(dest...); err != nil {
 		return iam.StoredKey{}, iam.Account{}, missing(err, "%s", errNoKey.Message)
 	}

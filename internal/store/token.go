@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"atelier/internal/fault"
@@ -11,14 +12,33 @@ import (
 // CreateToken implements [iam.Store]. It does not move the epoch: nobody remembers a token that did not exist.
 func (s *Store) CreateToken(ctx context.Context, token iam.StoredToken) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO tokens (hash, user_id, method, iam_project_id, generation, origin, issued_at, expires_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, token.Hash, token.UserID, string(token.Method), token.Region.ID, token.Generation, token.Origin,
-			millis(token.IssuedAt), millis(token.ExpiresAt))
+		if err := lockParent(ctx, t, token.UserID, token.Line); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `INSERT INTO tokens (hash, user_id, method, iam_project_id, generation, origin, issued_at, expires_at, line)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, token.Hash, token.UserID, string(token.Method), token.Region.ID, token.Generation, token.Origin,
+			millis(token.IssuedAt), millis(token.ExpiresAt), token.Line)
 		return err
 	})
 }
 
-var selectToken = `SELECT tokens.hash, tokens.user_id, tokens.method, tokens.generation, tokens.origin, tokens.issued_at, tokens.expires_at,
+// lockParent keeps what a token or a key is got with from being revoked unseen. It is an error when that is gone.
+func lockParent(ctx context.Context, t *tx, userID, line string) error {
+	end := strings.LastIndex(line, iam.LineSeparator)
+	if end < 0 {
+		return nil
+	}
+	for _, statement := range []string{
+		`UPDATE tokens SET line = line WHERE user_id = ? AND line = ?`, `UPDATE access_keys SET line = line WHERE user_id = ? AND line = ?`,
+	} {
+		if n, err := t.exec(ctx, statement, userID, line[:end]); err != nil || n > 0 {
+			return err
+		}
+	}
+	return fault.New(fault.NotFound, "the token does not exist")
+}
+
+var selectToken = `SELECT tokens.hash, tokens.user_id, tokens.method, tokens.generation, tokens.origin, tokens.issued_at, tokens.expires_at, tokens.line,
 	tokens.iam_project_id, COALESCE(iam_projects.domain_id, ''), COALESCE(iam_projects.name, ''), COALESCE(iam_projects.created_at, 0), ` +
 	isLive("tokens") + `, ` + accountColumns + `
 	FROM tokens JOIN users ON users.id = tokens.user_id` + accountJoin + `
@@ -32,7 +52,7 @@ func (s *Store) Token(ctx context.Context, hash string) (iam.StoredToken, iam.Ac
 	var issued, expires, regionCreated int64
 	var a accountRow
 	dest := append([]any{
-		&t.Hash, &t.UserID, &t.Method, &t.Generation, &t.Origin, &issued, &expires,
+		&t.Hash, &t.UserID, &t.Method, &t.Generation, &t.Origin, &issued, &expires, &t.Line,
 		&t.Region.ID, &t.Region.DomainID, &t.Region.Name, &regionCreated, &t.Live,
 	}, a.dest()...)
 	if err := s.reader.row(ctx, selectToken, hash).Scan(dest...); err != nil {
@@ -42,9 +62,26 @@ func (s *Store) Token(ctx context.Context, hash string) (iam.StoredToken, iam.Ac
 	return t, a.value(), nil
 }
 
-// DeleteToken implements [iam.Store].
+// DeleteToken implements [iam.Store]. What is got with something that goes meanwhile is seen at the next try, since whoever gets it
+// holds the row of the other.
 func (s *Store) DeleteToken(ctx context.Context, hash string) error {
-	return s.changeOne(ctx, fault.New(fault.NotFound, "the token does not exist"), `DELETE FROM tokens WHERE hash = ?`, hash)
+	return s.writeEpoch(ctx, func(t *tx) error {
+		var userID, line string
+		if err := t.row(ctx, `DELETE FROM tokens WHERE hash = ? RETURNING user_id, line`, hash).Scan(&userID, &line); err != nil {
+			return missing(err, "the token does not exist")
+		}
+		for n := int64(1); n > 0 && line != ""; {
+			n = 0
+			for _, table := range []string{"tokens", "access_keys"} {
+				gone, err := t.exec(ctx, `DELETE FROM `+table+` WHERE user_id = ? AND line LIKE ?`, userID, line+iam.LineSeparator+"%")
+				if err != nil {
+					return err
+				}
+				n += gone
+			}
+		}
+		return nil
+	})
 }
 
 // sweepBatch is how many rows are removed in one transaction, so that nobody waits long for it.

@@ -334,6 +334,63 @@ func testTokens(t *testing.T, open Opener) {
 		}
 	})
 
+	t.Run("go with what they were got with", func(t *testing.T) {
+		t.Parallel()
+		s := peopled(t, open)
+		ctx := t.Context()
+		add := func(line string) error {
+			token := aToken("T"+line, worker, "")
+			token.Line = line
+			return s.CreateToken(ctx, token)
+		}
+		for _, line := range []string{"a", "a/b", "a/b/c", "a/bc", "ab"} {
+			check(t, add(line))
+		}
+		key := temporaryKey("TK", worker, "")
+		key.Line = "a/b/TK"
+		check(t, s.CreateKey(ctx, key, 2))
+		check(t, add("a/b/TK/d"))
+		check(t, s.DeleteToken(ctx, "Ta/b"))
+		for line, there := range map[string]bool{"a": true, "a/b": false, "a/b/c": false, "a/bc": true, "ab": true, "a/b/TK/d": false} {
+			if got, _, err := s.Token(ctx, "T"+line); (err == nil) != there || there && got.Line != line {
+				t.Errorf("%s is there: %t: %v, %v", line, there, got.Line, err)
+			}
+		}
+		_, _, err := s.Key(ctx, "TK")
+		wantKind(t, err, fault.NotFound)
+		for _, line := range []string{"a/b/e", "a/b/TK/e", "none/e"} {
+			wantKind(t, add(line), fault.NotFound)
+		}
+		key.Access, key.Line = "TK2", "a/b/TK2"
+		wantKind(t, s.CreateKey(ctx, key, 2), fault.NotFound)
+	})
+
+	t.Run("gone while something is got with them", func(t *testing.T) {
+		t.Parallel()
+		s := peopled(t, open)
+		ctx := t.Context()
+		first := aToken("Ta", worker, "")
+		first.Line = "a"
+		check(t, s.CreateToken(ctx, first))
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				child := aToken(fmt.Sprint("child", i), worker, "")
+				child.Line = fmt.Sprint("a/", i)
+				if err := s.CreateToken(ctx, child); err != nil && !fault.Is(err, fault.NotFound) {
+					t.Error(err)
+				}
+			})
+		}
+		check(t, s.DeleteToken(ctx, "Ta"))
+		wg.Wait()
+		for i := range 8 {
+			if _, _, err := s.Token(ctx, fmt.Sprint("child", i)); !fault.Is(err, fault.NotFound) {
+				t.Errorf("token %d has outlived what it was got with: %v", i, err)
+			}
+		}
+	})
+
 	t.Run("live for as long as what they stand on", func(t *testing.T) {
 		t.Parallel()
 		s := peopled(t, open)
