@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -13,16 +14,17 @@ import (
 
 // StartRequest asks for a build. Empty fields take what the job says.
 type StartRequest struct {
-	JobID      JobID
-	Parameters []NameValue
-	RefKind    RefKind
-	Branch     string
-	Tag        string
-	Commit     string
-	Trigger    Trigger  // default Manual
-	Warnings   []string // for the log of the build, from whoever starts it
-	Token      string   // the same one of the same user starts no second build of the job; empty for a new build in any case
-	unattended bool     // nobody starts it in person
+	JobID         JobID
+	Parameters    []NameValue
+	RefKind       RefKind
+	Branch        string
+	Tag           string
+	Commit        string
+	Trigger       Trigger  // default Manual
+	Warnings      []string // for the log of the build, from whoever starts it
+	DefaultBranch string   // of the repository, where whoever starts the build knows it
+	Token         string   // the same one of the same user starts no second build of the job; empty for a new build in any case
+	unattended    bool     // nobody starts it in person
 }
 
 // Start starts a build: it gives the number, stores the record and answers. The build itself runs when its turn comes.
@@ -114,6 +116,7 @@ func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, 
 		r.Trigger = Manual
 	}
 	chooseRef(&r, req, source)
+	r.OwnBranch = isOwnBranch(r, req, job.Config)
 	if err := s.checkRef(StartRequest{Branch: r.Branch, Tag: r.Tag}); err != nil {
 		return Record{}, err // a parameter named a branch that no repository can have
 	}
@@ -160,6 +163,25 @@ func chooseRef(r *Record, req StartRequest, source Source) {
 			r.Commit = req.Commit // that the branch was pushed to
 		}
 	}
+}
+
+// isOwnBranch reports whether a new build is of what the branch has that its task names, or has no repository. A commit is the
+// branch's only if a host of repositories has told of it, or the service has found it.
+func isOwnBranch(r Record, req StartRequest, c Config) bool {
+	source, ok := c.Source()
+	switch {
+	case !ok:
+		return true
+	case r.RefKind != ByBranch, source.RefKind != "" && source.RefKind != ByBranch, r.Commit != "" && !req.unattended:
+		return false
+	}
+	named := source.Branch
+	for _, p := range c.Parameters {
+		if named == "" && p.Name() == BranchParameter {
+			named = p.Default()
+		}
+	}
+	return r.Branch == cmp.Or(named, req.DefaultBranch)
 }
 
 func (s *Service) checkRef(req StartRequest) error {

@@ -39,6 +39,7 @@ type Record struct {
 	Branch        string
 	Tag           string
 	Commit        string // full id, once known
+	OwnBranch     bool   // what is built is the head of the branch that the task names, and nobody chose anything else
 	CommitMessage string
 	CommitTime    time.Time
 	BuildFile     string // path of the build file in the repository

@@ -40,7 +40,8 @@ func (r Record) again(actor Actor, number int, daily string, now time.Time) Reco
 	next := r.fresh(source, now)
 	next.ID, next.Number, next.DailyNumber = RecordID(newUUID()), number, daily
 	next.UserID, next.UserName, next.Unattended, next.Trigger, next.Rerun = actor.UserID, actor.UserName, false, Manual, true
-	next.Flow = false // it finds out
+	next.Flow = false      // it finds out
+	next.OwnBranch = false // the branch may have moved on, and the first run may have been told its commit
 	next.Warnings = r.Warnings
 	return next
 }

@@ -33,9 +33,19 @@ func open(t *testing.T, dir string, limit int64) *Store {
 	return s
 }
 
+// of is a tenant's cache of a tool in a project, of builds of protected branches.
+func of(tenant, tool string) Key {
+	return Key{Tenant: tenant, Project: "p", Tool: tool, Protected: true}
+}
+
 func take(t *testing.T, s *Store, tenant, tool string) *Layer {
 	t.Helper()
-	l, err := s.Take(t.Context(), tenant, tool)
+	return takeOf(t, s, of(tenant, tool))
+}
+
+func takeOf(t *testing.T, s *Store, k Key) *Layer {
+	t.Helper()
+	l, err := s.Take(t.Context(), k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +181,7 @@ func TestMerge(t *testing.T) {
 	check(t, s, "a", "maven", map[string]string{
 		"kept": "1", "changed": "mine", "theirs": "theirs", "both": "mine", "new": "mine", "added/by/me": "mine", "added/by/them": "theirs", "out": "-> ../../..",
 	})
-	g, err := current(s.dir, key{"a", "maven"})
+	g, err := current(s.dir, of("a", "maven"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +262,7 @@ func TestConcurrent(t *testing.T) {
 
 // concurrentBuild looks at what it got, adds a file, and changes one in place that all change.
 func concurrentBuild(ctx context.Context, s *Store, tenant string, i int, fails bool) (err error) {
-	l, err := s.Take(ctx, tenant, "npm")
+	l, err := s.Take(ctx, of(tenant, "npm"))
 	if err != nil {
 		return err
 	}
@@ -324,13 +334,13 @@ func TestLimit(t *testing.T) {
 func TestClear(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), plenty)
-	for _, k := range []key{{"a", "go"}, {"a", "npm"}, {"b", "go"}} {
-		l := take(t, s, k.tenant, k.tool)
+	for _, k := range []Key{of("a", "go"), of("a", "npm"), of("b", "go")} {
+		l := takeOf(t, s, k)
 		write(t, l, "old", "old")
 		save(t, l)
 	}
 	running := take(t, s, "a", "go")
-	cleared, err := Clear(s.dir, "a", "go")
+	cleared, err := Clear(s.dir, "a", "p", "go")
 	if err != nil || len(cleared) != 1 || cleared[0].Bytes != block || time.Since(cleared[0].Used) > time.Minute {
 		t.Error(cleared, err)
 	}
@@ -340,12 +350,12 @@ func TestClear(t *testing.T) {
 	write(t, running, "new", "new")
 	save(t, running)
 	check(t, s, "a", "go", map[string]string{"new": "new"})
-	if cleared, err := Clear(s.dir, "a", ""); err != nil || len(cleared) != 2 {
+	if cleared, err := Clear(s.dir, "a", "", ""); err != nil || len(cleared) != 2 {
 		t.Error(cleared, err)
 	}
 	check(t, s, "a", "npm", map[string]string{})
 	check(t, s, "b", "go", map[string]string{"old": "old"})
-	if cleared, err := Clear(filepath.Join(s.dir, "none"), "a", ""); err != nil || len(cleared) != 0 {
+	if cleared, err := Clear(filepath.Join(s.dir, "none"), "a", "", ""); err != nil || len(cleared) != 0 {
 		t.Error(cleared, err)
 	}
 }
@@ -374,8 +384,10 @@ func TestWhatBuildsMayDo(t *testing.T) {
 	check(t, s, "a", "go", map[string]string{})
 
 	for _, tenant := range []string{"", ".", "..", "a/b", "/"} {
-		if _, err := s.Take(t.Context(), tenant, "go"); err == nil {
-			t.Errorf("%q names a tenant", tenant)
+		for _, k := range []Key{{Tenant: tenant, Project: "p", Tool: "go"}, {Tenant: "a", Project: tenant, Tool: "go"}, {Tenant: "a", Project: "p", Tool: tenant}} {
+			if _, err := s.Take(t.Context(), k); err == nil {
+				t.Errorf("%+v names a cache", k)
+			}
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -121,7 +121,7 @@ func TestLeftBehind(t *testing.T) {
 			l := take(t, s, "a", "go")
 			write(t, l, "file", "whole")
 			save(t, l)
-			before, err := current(s.dir, key{"a", "go"})
+			before, err := current(s.dir, of("a", "go"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func BenchmarkTake(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			l, err := s.Take(b.Context(), "a", "go")
+			l, err := s.Take(b.Context(), of("a", "go"))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func BenchmarkTake(b *testing.B) {
 			}
 			b.SetBytes(files * size)
 			for b.Loop() {
-				l, err := s.Take(b.Context(), "a", "go")
+				l, err := s.Take(b.Context(), of("a", "go"))
 				if err != nil {
 					b.Fatal(err)
 				}

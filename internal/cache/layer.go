@@ -16,14 +16,14 @@ import (
 // Layer is a build's own copy of a cache. It is used by one goroutine at a time.
 type Layer struct {
 	store *Store
-	key   key
+	key   Key
 	name  string
-	base  string // path of the generation that was copied; it may be gone
+	base  string // path of the generation of its own cache that was copied; it may be gone
 	files files  // as they were copied
 }
 
 // Tool returns the name of the tool.
-func (l *Layer) Tool() string { return l.key.tool }
+func (l *Layer) Tool() string { return l.key.Tool }
 
 // Dir returns the directory, which lasts until the layer is saved or closed.
 func (l *Layer) Dir() string { return filepath.Join(l.store.dir, "layers", l.name) }
@@ -31,26 +31,42 @@ func (l *Layer) Dir() string { return filepath.Join(l.store.dir, "layers", l.nam
 // Bytes returns how much the cache held when the layer was made.
 func (l *Layer) Bytes() int64 { return l.files.bytes() }
 
-// restore copies the generation that counts into the new layer.
+// restore copies what the layer begins with into it.
 func (l *Layer) restore(ctx context.Context) error {
-	held, err := lock(l.store.dir, l.key, unix.LOCK_SH)
-	if err != nil {
-		return err
-	}
-	defer held.Close()
-	now := time.Now()
-	if err := os.Chtimes(held.Name(), now, now); err != nil {
-		return fmt.Errorf("note that a cache is used: %w", err)
-	}
-	g, err := current(l.store.dir, l.key)
-	if err != nil || g.path == "" {
-		return err
-	}
-	l.base = g.path
-	if l.files, err = copyTree(ctx, l.key.tool, g.path, l.Dir(), l.store.Share); err != nil {
-		return fmt.Errorf("restore a cache: %w", err)
+	for _, k := range l.key.sources() {
+		if found, err := l.restoreFrom(ctx, k); found || err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// restoreFrom copies the generation of a cache that counts into the new layer, if there is one. What comes from another cache than
+// the layer's own is copied in full: of a file with two names, who may change the one changes the other.
+func (l *Layer) restoreFrom(ctx context.Context, k Key) (found bool, err error) {
+	held, err := lock(l.store.dir, k, unix.LOCK_SH)
+	if err != nil {
+		return false, err
+	}
+	defer held.Close()
+	g, err := current(l.store.dir, k)
+	if err != nil || g.path == "" && k != l.key {
+		return false, err
+	}
+	now := time.Now()
+	if err := os.Chtimes(held.Name(), now, now); err != nil {
+		return false, fmt.Errorf("note that a cache is used: %w", err)
+	}
+	if g.path == "" {
+		return false, nil
+	}
+	if k == l.key {
+		l.base = g.path
+	}
+	if l.files, err = copyTree(ctx, l.key.Tool, g.path, l.Dir(), l.store.Share && k == l.key); err != nil {
+		return false, fmt.Errorf("restore a cache: %w", err)
+	}
+	return true, nil
 }
 
 // Saved is what became of a layer.

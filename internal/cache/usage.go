@@ -13,10 +13,9 @@ import (
 
 // Usage says how large a cache is.
 type Usage struct {
-	Tenant string
-	Tool   string
-	Bytes  int64
-	Used   time.Time // last, by a build
+	Key
+	Bytes int64
+	Used  time.Time // last, by a build
 }
 
 // Usages returns the caches in a directory that hold something, the one that was not used for the longest time first. A store may be
@@ -36,22 +35,24 @@ func Usages(dir string) ([]Usage, error) {
 		if g.path == "" || err != nil {
 			continue
 		}
-		all = append(all, Usage{Tenant: k.tenant, Tool: k.tool, Bytes: g.bytes, Used: info.ModTime()})
+		all = append(all, Usage{Key: k, Bytes: g.bytes, Used: info.ModTime()})
 	}
 	slices.SortFunc(all, byAge)
 	return all, nil
 }
 
-// Clear empties caches of a tenant: that of a tool, or all when tool is empty. A store may be working there: builds keep their layers, but
+// Clear empties the caches of a tenant of a project and a tool, or of all where these are empty. A store may be working there: builds keep their layers, but
 // what they had from a cache does not come back with them. It returns what the caches held.
-func Clear(dir, tenant, tool string) ([]Usage, error) {
+func Clear(dir, tenant, project, tool string) ([]Usage, error) {
 	all, err := Usages(dir)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(u Usage) bool { return u.Tenant != tenant || tool != "" && u.Tool != tool })
+	all = slices.DeleteFunc(all, func(u Usage) bool {
+		return u.Tenant != tenant || project != "" && u.Project != project || tool != "" && u.Tool != tool
+	})
 	for _, u := range all {
-		if _, err := empty(dir, key{u.Tenant, u.Tool}, unix.LOCK_EX); err != nil {
+		if _, err := empty(dir, u.Key, unix.LOCK_EX); err != nil {
 			return nil, fmt.Errorf("clear the cache %s: %w", u.Tool, err)
 		}
 	}
@@ -59,7 +60,7 @@ func Clear(dir, tenant, tool string) ([]Usage, error) {
 }
 
 // empty removes what a cache holds; false when it would have had to wait for a lock and how forbids that.
-func empty(dir string, k key, how int) (bool, error) {
+func empty(dir string, k Key, how int) (bool, error) {
 	held, err := lock(dir, k, how)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
@@ -87,15 +88,15 @@ func (s *Store) evict() error {
 	for _, u := range all {
 		total += u.Bytes
 	}
+	slices.SortFunc(all, toEvict)
 	for _, u := range all {
 		if total <= s.limit {
 			break
 		}
-		k := key{u.Tenant, u.Tool}
-		if s.isInUse(k) {
+		if s.isInUse(u.Key) {
 			continue
 		}
-		gone, err := empty(s.dir, k, unix.LOCK_EX|unix.LOCK_NB)
+		gone, err := empty(s.dir, u.Key, unix.LOCK_EX|unix.LOCK_NB)
 		if err != nil {
 			return fmt.Errorf("make room for caches: %w", err)
 		}
@@ -106,7 +107,7 @@ func (s *Store) evict() error {
 	return nil
 }
 
-func (s *Store) isInUse(k key) bool {
+func (s *Store) isInUse(k Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inUse[k] > 0

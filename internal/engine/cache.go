@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"atelier/internal/build"
 	"atelier/internal/cache"
 	"atelier/internal/executor"
 	"atelier/internal/plan"
@@ -14,8 +15,8 @@ import (
 type Caches interface {
 	// Recover removes what an earlier life left behind. It is called once, when nothing of that life runs any more.
 	Recover() error
-	// Take makes a build's own layer of a tenant's cache of a tool. It must be closed.
-	Take(ctx context.Context, tenant, tool string) (*cache.Layer, error)
+	// Take makes a build's own layer of a cache. It must be closed.
+	Take(ctx context.Context, k cache.Key) (*cache.Layer, error)
 }
 
 // takeCaches gives the build a layer of each cache that a step uses. A build runs without a cache that cannot be had, since that costs
@@ -24,9 +25,14 @@ func (r *run) takeCaches() {
 	if r.Caches == nil {
 		return
 	}
-	for _, tool := range toolsOf(r.what.plan.Steps) {
+	tools := toolsOf(r.what.plan.Steps)
+	if len(tools) == 0 {
+		return
+	}
+	protected := r.useProtectedCaches()
+	for _, tool := range tools {
 		began := r.Now()
-		layer, err := r.Caches.Take(r.ctx, r.record.DomainID, tool)
+		layer, err := r.Caches.Take(r.ctx, cache.Key{Tenant: r.record.DomainID, Project: string(r.record.ProjectID), Tool: tool, Protected: protected})
 		if err != nil {
 			r.cacheFailed(tool, "It cannot be restored; the build runs without it.", err)
 			continue
@@ -38,6 +44,32 @@ func (r *run) takeCaches() {
 		}
 		r.note(r.log.Info, "Cache %s: Restored %.1f MB in %s.", tool, megabytes(layer.Bytes()), r.since(began))
 	}
+}
+
+// useProtectedCaches reports whether the build writes the caches of protected branches: it is of the branch that its task names, and both
+// who started it and who last saved the task may edit the tasks of the project, whose builds will all read what it writes. The log says
+// why not.
+func (r *run) useProtectedCaches() bool {
+	why := ""
+	if !r.record.OwnBranch {
+		why = "what is built was chosen when the build was started"
+	}
+	for _, p := range r.persons() {
+		if why != "" {
+			break
+		}
+		switch may, err := r.holds(p.Actor, build.JobRef{ProjectID: r.record.ProjectID}, build.Modify); {
+		case err != nil:
+			r.server.Error("see whether a build may write the caches of protected branches", "error", err)
+			why = "the reason is in the server's log"
+		case !may:
+			why = p.UserName + ", " + p.part + ", may not edit the tasks of the project"
+		}
+	}
+	if why != "" {
+		r.note(r.log.Info, "Caches: The build does not write those of protected branches, and keeps its own apart: %s.", why)
+	}
+	return why == ""
 }
 
 // toolsOf returns the tools whose caches steps use.

@@ -322,7 +322,8 @@ func (s *Service) start(ctx context.Context, d Delivery, job build.Job, source b
 		token = fmt.Sprintf("%.32s-%d", d.ID[:8]+d.Push.After, d.Replays)
 	}
 	record, err := s.startAs(ctx, d.By, build.StartRequest{
-		JobID: job.ID, RefKind: build.ByBranch, Branch: branch, Commit: d.Push.After, Trigger: build.CodeChange, Token: token,
+		JobID: job.ID, RefKind: build.ByBranch, Branch: branch, Commit: d.Push.After, DefaultBranch: d.Push.DefaultBranch,
+		Trigger: build.CodeChange, Token: token,
 	})
 	if text, public := fault.Public(err); err != nil && public && !fault.Is(err, fault.Unavailable) {
 		result.Reason = text

@@ -280,7 +280,7 @@ func TestCacheTogether(t *testing.T) {
 	held := task("held", "echo 'it waits'; "+gate.wait()+"; touch four")
 	number := start(held)
 	awaitThat(t, client, held, number, func(model.RecordInfoResult) bool { return strings.Contains(logOf(t, client, held, number), "it waits") })
-	cleared, err := cache.Clear(server.CacheDir(s.Config.DataDir), s.DomainID, "")
+	cleared, err := cache.Clear(server.CacheDir(s.Config.DataDir), s.DomainID, "", "")
 	if err != nil || len(cleared) != 1 || cleared[0].Tool != "pip" {
 		t.Error(cleared, err)
 	}
