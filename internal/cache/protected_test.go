@@ -27,6 +27,7 @@ func checkOf(t *testing.T, s *Store, k Key, name, want string) {
 func TestProtected(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), plenty)
+	s.Share = true
 	own := take(t, s, "a", "go")
 	write(t, own, "mod/x", "good")
 	if err := os.Chmod(filepath.Join(own.Dir(), "mod/x"), 0o444); err != nil { // as Go's modules are, which layers share
