@@ -81,31 +81,6 @@ func (k *checkout) updateSubmodules(ctx context.Context, dir string) error {
 	return k.git(ctx, dir, update...)
 }
 
-// findLFS makes sure that git-lfs is there before anything is fetched.
-func (k *checkout) findLFS(ctx context.Context) error {
-	_, exit, err := k.capture(ctx, "", "lfs", "version")
-	if err == nil && exit != 0 {
-		return fault.New(fault.Unavailable, "large files are asked for, but git-lfs is not installed where the build runs")
-	}
-	return err
-}
-
-// pullLFS fetches the large files of one repository. That may have its own idea of where they are, which must be allowed.
-func (k *checkout) pullLFS(ctx context.Context, dir string) error {
-	// Not the file: it may be a link to one of the server's.
-	addresses, err := k.values(ctx, dir, "--blob=HEAD:.lfsconfig", `url$`)
-	if err != nil {
-		return err
-	}
-	if err := k.checkAll(ctx, addresses, ".lfsconfig"); err != nil {
-		return err
-	}
-	if err := k.git(ctx, dir, "lfs", "install", "--local", "--skip-repo"); err != nil {
-		return err
-	}
-	return k.git(ctx, dir, "lfs", "pull")
-}
-
 // setting is an entry of a configuration file.
 type setting struct{ name, value string }
 

@@ -145,11 +145,16 @@ func (e *gitError) Unwrap() error { return e.cause }
 
 // runGit returns what the command printed to its standard output. The error is the cause of ctx, or a *gitError.
 func runGit(ctx context.Context, c command) ([]byte, error) {
+	return run(ctx, "git", append(slices.Clone(settings), c.args...), c)
+}
+
+// run does the same for another program, such as the ssh that git uses.
+func run(ctx context.Context, program string, args []string, c command) ([]byte, error) {
 	stdout, stderr := &head{limit: c.limit}, &tail{limit: 8 << 10}
 	if stdout.limit == 0 {
 		stdout.limit = 1 << 20
 	}
-	cmd := exec.CommandContext(ctx, "git", append(slices.Clone(settings), c.args...)...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Env = c.dir, c.env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.stdin), stdout, stderr
 	// In a session of its own no helper can ask a terminal, and all of them can be ended together. They are asked to end, so

@@ -18,6 +18,7 @@ import (
 // route is the way on which git commands reach repositories: through a proxy that judges where they lead, as a rule.
 type route struct {
 	proxy *dialer.Proxy // nil when git connects by itself
+	store string        // address of a gateway to large files; empty when there is none
 }
 
 // openRoute opens a way for one command, or for those of one checkout.
@@ -26,7 +27,7 @@ func (c *Client) openRoute() (route, error) {
 		return route{}, nil
 	}
 	proxy, err := c.dialer.StartProxy(c.upstream())
-	return route{proxy}, err
+	return route{proxy: proxy}, err
 }
 
 func (r route) close() {
@@ -40,11 +41,16 @@ func (r route) settings() []setting {
 	if r.proxy == nil {
 		return nil
 	}
-	return []setting{
+	list := []setting{
 		{"http.proxy", r.proxy.URL()},
 		{"http.proxyAuthMethod", "basic"},
 		{"credential.http://" + r.proxy.Address() + ".helper", ""}, // or git would have the proxy's password stored
 	}
+	if r.store != "" {
+		list = append(list, setting{"lfs.url", r.store},
+			setting{"lfs.transfer.maxretries", "3"}, setting{"lfs.transfer.maxretrydelay", "1"}) // what is refused stays so
+	}
+	return list
 }
 
 // variables are those by which ssh takes the route.
