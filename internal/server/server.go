@@ -207,6 +207,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.engine = engine.New(engine.Parts{
 		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Rights: s.iam, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log, Audit: audit,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, MaxSteps: c.MaxSteps, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
+		Sole: s.store.Exclusive(),
 	})
 	s.purger = purge.New(s.store, s.logs, c.Retention, c.Log)
 	builds := build.NewService(build.Parts{

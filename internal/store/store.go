@@ -73,6 +73,9 @@ func Open(ctx context.Context, url string, opts ...Option) (_ *Store, err error)
 	return s, nil
 }
 
+// Exclusive reports whether no other process can serve the database as long as this one has it open.
+func (s *Store) Exclusive() bool { return s.lock != nil }
+
 // connect opens the connections, of which none need be made yet.
 func (s *Store) connect() error {
 	reader, writer, err := s.dialect.open()

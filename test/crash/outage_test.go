@@ -22,7 +22,7 @@ import (
 type outage struct {
 	flags      []string // of the server
 	begin, end func()
-	endless    bool // no outage ends a build, as nobody else can have it
+	endless    bool // no outage ends a build, as no other server can have it
 }
 
 // outages are the ways that are tried.
@@ -46,12 +46,9 @@ var outages = map[string]func(t *testing.T) outage{
 	"Locked": func(t *testing.T) outage {
 		file := filepath.Join(t.TempDir(), "atelier.db")
 		w := &foreignWriter{t: t, file: file}
-		return outage{flags: []string{"--database", "sqlite:" + file}, begin: w.lock, end: w.unlock, endless: soleSQLite}
+		return outage{flags: []string{"--database", "sqlite:" + file}, begin: w.lock, end: w.unlock, endless: true}
 	},
 }
-
-// soleSQLite says whether builds of a server with SQLite outlast every outage.
-const soleSQLite = false
 
 // foreignWriter is a process that keeps a SQLite database to itself for too long.
 type foreignWriter struct {
