@@ -37,7 +37,7 @@ bench: ## the performance bars, as ratios (docs/performance.md)
 SEED ?= $(shell date +%s)
 
 soak: ## what a server survives, for minutes: make soak SEED=7 (docs/soak.md)
-	ATELIER_SOAK_SEED=$(SEED) ATELIER_TEST_REQUIRE=initdb go test -count=1 -parallel 16 -timeout 2h -run '^TestSoak' -v ./test/crash | grep -E '^ *--- |^(ok|FAIL|panic)|_test.go:'
+	ATELIER_SOAK_SEED=$(SEED) ATELIER_TEST_REQUIRE=initdb go test -count=1 -parallel 16 -timeout 2h -run '^TestSoak' -v ./test/crash | grep --line-buffered -E '^ *--- |^(ok|FAIL|panic)|_test.go:'
 
 fuzz: ## every fuzz target for 20 seconds
 	scripts/fuzz 20s

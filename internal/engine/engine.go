@@ -141,7 +141,7 @@ type Engine struct {
 
 	// leasing is held from before a build is leased until it is in active. Who holds it knows that any other build which the
 	// database says is this engine's has been forgotten. It is locked before mu.
-	leasing sync.Mutex
+	leasing channelLock
 
 	mu        sync.Mutex
 	active    map[build.RecordID]*run
@@ -189,6 +189,7 @@ func New(parts Parts) *Engine {
 	}
 	e := &Engine{
 		Parts:     parts,
+		leasing:   make(channelLock, 1),
 		slots:     make(chan struct{}, parts.Slots),
 		wake:      make(chan struct{}, 1),
 		quit:      make(chan struct{}),

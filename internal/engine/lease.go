@@ -121,3 +121,13 @@ func bounded(ctx context.Context, limit time.Duration, do func(context.Context) 
 	}
 	return err
 }
+
+// channelLock is a lock that is held over calls of the database, which can hang. Unlike a mutex, a channel lets a test with a fake
+// clock see that who waits for it waits for time to pass. It has the capacity 1.
+type channelLock chan struct{}
+
+// Lock implements [sync.Locker].
+func (l channelLock) Lock() { l <- struct{}{} }
+
+// Unlock implements [sync.Locker].
+func (l channelLock) Unlock() { <-l }
