@@ -93,9 +93,9 @@ func (e *Engine) failing(what string, err error) bool {
 	e.mu.Unlock()
 	switch {
 	case err != nil && !known:
-		e.Log.Error(what, "error", err)
+		e.Log.Error(what, "error", err) //nolint:sloglint // the callers' are constants
 	case err == nil && known:
-		e.Log.Info(what+": works again", "after", time.Since(began).Round(time.Millisecond))
+		e.Log.Info(what+": works again", "after", time.Since(began).Round(time.Millisecond)) //nolint:sloglint // the callers' are constants
 	}
 	return err != nil
 }
@@ -104,7 +104,7 @@ func (e *Engine) failing(what string, err error) bool {
 func (e *Engine) guarded(what string, do func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.Log.Error(what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			e.Log.Error(what, "panic", fmt.Sprint(p), "stack", string(debug.Stack())) //nolint:sloglint // the callers' are constants
 		}
 	}()
 	do()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"atelier/internal/fault"
 )
 
 // epochAge is how long another process's change may stay unseen.
@@ -14,19 +16,27 @@ type epochCache struct {
 	mu      sync.Mutex
 	value   int64
 	checked time.Time
+	failed  time.Time // when the database last did not answer
+	failure error     // and what that was
 }
 
 // Epoch returns a number that grows when something changes that caches hold: users, keys, tokens, roles, deleted jobs.
 // Whoever keeps such things in memory drops them when the number differs from the one of before. A change made through this
 // Store is seen at once, one made by another process within a second.
 func (s *Store) Epoch(ctx context.Context) (int64, error) {
-	c := &s.epoch
+	c, asked := &s.epoch, time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.failed.After(asked) { // or those that wait would be told one after another, each after the limit of an operation
+		return 0, c.failure
+	}
 	if now := time.Now(); now.Sub(c.checked) >= epochAge {
 		// Under the lock on purpose: the others wait for this answer instead of asking too.
 		var value int64
 		if err := s.reader.row(ctx, `SELECT value FROM settings WHERE name = 'epoch'`).Scan(&value); err != nil {
+			if fault.Is(err, fault.Unavailable) {
+				c.failed, c.failure = time.Now(), err
+			}
 			return 0, err
 		}
 		c.value, c.checked = max(value, c.value), now

@@ -276,7 +276,7 @@ type resultRows interface {
 
 // collect reads all rows and closes them.
 func collect[T any](rows resultRows, scan func(scanner) (T, error)) ([]T, error) {
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // Err has said it
 	var out []T
 	for rows.Next() {
 		v, err := scan(rows)

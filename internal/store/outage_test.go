@@ -122,17 +122,22 @@ func TestDatabaseIsSilent(t *testing.T) {
 	s.SetLimit(300 * time.Millisecond)
 	relay.Silence()
 	n := 3 * s.Connections()
-	errs := make(chan error, 4*n)
+	errs := make(chan error, 5*n)
+	began := time.Now()
 	for range n {
 		go func() { errs <- s.Change(context.Background(), func() error { return nil }) }()
 		go func() { _, err := s.Lost(context.Background(), "e1", time.Now()); errs <- err }()
 		go func() { errs <- s.AskTime(context.Background()) }()
 		go func() { errs <- s.Ping(context.Background()) }()
+		go func() { _, err := s.Epoch(context.Background()); errs <- err }()
 	}
-	for range 4 * n {
+	for range 5 * n {
 		if err := <-errs; !fault.Is(err, fault.Unavailable) {
 			t.Errorf("asked of a database that is silent: %v", err)
 		}
+	}
+	if took := time.Since(began); took > time.Duration(n)*300*time.Millisecond {
+		t.Errorf("they waited for each other, %s", took)
 	}
 	relay.Restore()
 	s.SetLimit(time.Minute)
