@@ -45,11 +45,14 @@ func OpenTrash(dir, prefix string, log *slog.Logger) (*Trash, error) {
 	return t, nil
 }
 
-// Close ends the attempts to remove what is left.
+// Close ends the attempts to remove what is left. It may be called again.
 func (t *Trash) Close() error {
 	t.stop()
 	t.work.Wait()
-	return t.dir.Close()
+	if err := t.dir.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Dir returns the directory of the trash.

@@ -347,8 +347,13 @@ func TestRecover(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(left.dir, "workspace"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	next, err := New(t.Context(), e.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
 	for range 2 {
-		if err := e.Recover(t.Context()); err != nil {
+		if err := next.Recover(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}

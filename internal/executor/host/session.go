@@ -285,14 +285,19 @@ func (s *session) Close(ctx context.Context) error {
 		failed = errors.Join(s.buildDir.Close(), s.Parent.Close())
 		s.buildDir = nil
 	}
-	if s.made {
+	made := s.made
+	if made {
 		if err := s.executor.trash.Remove(ctx, s.executor.trash.Dir(), s.record); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("remove the build's directory: %w", err))
 		}
+		s.made = false
 	}
 	if s.owner.user != 0 {
 		s.executor.users.leave(s.owner)
 		s.owner = owner{}
+	}
+	if !made {
+		return failed
 	}
 	s.executor.refill()
 	if s.gitSupervisor != s.supervisor && s.gitSupervisor != nil {
