@@ -37,10 +37,12 @@ func (s *Service) Run(ctx context.Context) {
 	defer poll.Stop()
 	r := rota{busy: make(map[Waiting]bool), turns: make(map[string]int)}
 	done := make(chan handled)
-	for look := true; ; look = true {
+	look := true
+	for {
 		if look {
 			s.look(ctx, &r)
 		}
+		look = true
 		for w, ok := r.next(); ok; w, ok = r.next() {
 			go func() { done <- handled{w, s.one(ctx, w.Project)} }()
 		}
