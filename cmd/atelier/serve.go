@@ -76,6 +76,10 @@ type serverFlags struct {
 	RetentionDays    int           `help:"Days that a build is kept after its end, with its log; 0 for ever." default:"90"`
 	RetentionBuilds  int           `help:"Builds of each task, the latest, that are kept however old they are; 10 or more." default:"10"`
 	LogLimit         int64         `help:"Size of a build's log, in MiB, beyond which it is cut; 0 for no limit." default:"100"`
+	ArtifactFile     int64         `name:"artifact-file-limit" help:"Size of a file that a build uploads, in MiB; 0 for no limit." default:"2048"`
+	ArtifactBuild    int64         `name:"artifact-build-limit" help:"Size of the files that a build uploads together, in MiB; 0 for no limit." default:"10240"`
+	ArtifactProject  int64         `name:"artifact-project-limit" help:"Size of the uploaded files of a project together, in MiB; 0 for no limit." default:"102400"`
+	DiskReserve      int64         `help:"Space on the disk of the data directory that is left to the database, in MiB (default: a twentieth of the disk, 16 to 2048)." placeholder:"N"`
 	CacheSize        int64         `help:"Size of all caches of builds together, in MiB, beyond which those go that were not used for the longest time; 0 for no caches." default:"10240"`
 	TimeZone         string        `help:"Zone of daily build numbers and of times without a zone, such as Asia/Shanghai." default:"Local"`
 	AccessLog        bool          `help:"Log every request."`
@@ -148,6 +152,12 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 	check(f.RetentionDays >= 0 && f.RetentionDays <= maxRetentionDays, "--retention-days", "must be 1 to %d, or 0 for ever, found %d", maxRetentionDays, f.RetentionDays)
 	check(f.RetentionBuilds >= minRetentionBuilds, "--retention-builds", "must be %d or more, found %d", minRetentionBuilds, f.RetentionBuilds)
 	check(f.LogLimit >= 0 && f.LogLimit <= maxLogLimit, "--log-limit", "must be 1 to %d MiB, or 0 for no limit, found %d", maxLogLimit, f.LogLimit)
+	for flag, size := range map[string]int64{
+		"--artifact-file-limit": f.ArtifactFile, "--artifact-build-limit": f.ArtifactBuild, "--artifact-project-limit": f.ArtifactProject,
+	} {
+		check(size >= 0 && size <= maxCacheSize, flag, "must be 1 to %d MiB, or 0 for no limit, found %d", maxCacheSize, size)
+	}
+	check(f.DiskReserve >= 0 && f.DiskReserve <= maxCacheSize, "--disk-reserve", "must be 1 to %d MiB, or 0 for a part of the disk, found %d", maxCacheSize, f.DiskReserve)
 	check(f.CacheSize >= 0 && f.CacheSize <= maxCacheSize, "--cache-size", "must be 1 to %d MiB, or 0 for no caches, found %d", maxCacheSize, f.CacheSize)
 	zone, err := time.LoadLocation(f.TimeZone)
 	check(err == nil, "--time-zone", "must be a name such as Asia/Shanghai, UTC or Local, found %q", f.TimeZone)
@@ -181,8 +191,10 @@ func (f serverFlags) config(std stdio, file configFlag) (server.Config, error) {
 		Containers: containers, Images: images, Objects: store, Isolation: isolation,
 		Mail: mail, RepositoryNetworks: repositories, NoticeNetworks: notices, PollRepositories: f.PollRepositories, AccessLog: f.AccessLog, Rate: f.RateLimit, Proxies: proxies, MissingIs422: f.NotFoundStatus == http.StatusUnprocessableEntity,
 		Retention:    purge.Retention{For: time.Duration(f.RetentionDays) * 24 * time.Hour, Latest: f.RetentionBuilds},
-		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, Zone: zone,
-		Log: f.logger(std),
+		QueueTimeout: f.QueueTimeout, BuildTimeout: f.BuildTimeout, MaxBuildTimeout: f.MaxBuildTimeout, LogLimit: f.LogLimit << 20, CacheLimit: f.CacheSize << 20, DiskReserve: f.DiskReserve << 20,
+		ArtifactLimits: build.ArtifactLimits{File: f.ArtifactFile << 20, Build: f.ArtifactBuild << 20, Project: f.ArtifactProject << 20},
+		Zone:           zone,
+		Log:            f.logger(std),
 	}, err
 }
 

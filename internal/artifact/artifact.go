@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,10 @@ import (
 type Index interface {
 	// PublishArtifact makes an upload what its address stands for, and returns the id of the one that it replaces, if any. To do so
 	// again changes nothing. The error is [build.ErrLeaseLost] when the fence of its build is old or the build does not run.
-	PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error)
+	// It is a fault.Limit when the upload passes a limit.
+	PublishArtifact(ctx context.Context, a build.Artifact, fence int64, limits build.ArtifactLimits) (replaced string, err error)
+	// ArtifactUsage returns how much the project and the build of an upload take, without what it will replace.
+	ArtifactUsage(ctx context.Context, a build.Artifact) (build.ArtifactUsage, error)
 	// Artifact returns what stands at an address. The error is a fault.NotFound when nothing does.
 	Artifact(ctx context.Context, project build.ProjectID, version, name string) (build.Artifact, error)
 	// ArtifactsOf returns what a build and its children have uploaded, in that order, also what others have replaced since.
@@ -52,14 +56,25 @@ type Store struct {
 	bucket *blob.Bucket
 	index  Index
 	now    func() time.Time
+	config Config
+	quota  quota
 
 	sweeping sync.Mutex
 	since    time.Time // from where on Sweep reads what the index says was removed
 }
 
+// Config is what a [Store] may be told.
+type Config struct {
+	Limits build.ArtifactLimits
+	Room   func(bytes int64) error // is asked before so much is written; nil where there is always room
+}
+
 // New returns the repository in a bucket, which belongs to it alone.
-func New(bucket *blob.Bucket, index Index) *Store {
-	return &Store{bucket: bucket, index: index, now: time.Now}
+func New(bucket *blob.Bucket, index Index, config Config) *Store {
+	if config.Room == nil {
+		config.Room = func(int64) error { return nil }
+	}
+	return &Store{bucket: bucket, index: index, now: time.Now, config: config}
 }
 
 // OpenDir returns a bucket in a directory, which is made when it is not there, and which nobody else may use. What uploads of an
@@ -97,11 +112,16 @@ func OpenDir(dir string) (*blob.Bucket, error) {
 func (s *Store) Close() error { return s.bucket.Close() }
 
 // Write stores the content of an upload, and returns it with all that is known then. Nobody sees it before [Store.Publish]. The error
-// is that of content, or of the bucket.
+// is that of content, or of the bucket, or a fault.Limit: then nothing of it is left.
 func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) (build.Artifact, error) {
 	a.ID = build.NewArtifactID()
-	var err error
-	if a.Size, a.SHA256, err = s.write(ctx, a.ID, content); err != nil {
+	used, err := s.index.ArtifactUsage(ctx, a)
+	if err != nil {
+		return build.Artifact{}, fmt.Errorf("ask how much artifacts take: %w", err)
+	}
+	counted := &counter{store: s, artifact: a, used: used, r: content}
+	defer counted.done()
+	if a.Size, a.SHA256, err = s.write(ctx, a.ID, counted); err != nil {
 		return build.Artifact{}, err
 	}
 	a.CreatedAt = s.now().UTC().Truncate(time.Millisecond)
@@ -112,7 +132,7 @@ func (s *Store) Write(ctx context.Context, a build.Artifact, content io.Reader) 
 // it within a day, Sweep removes it.
 func (s *Store) Keep(ctx context.Context, content io.Reader) (key string, err error) {
 	key = build.NewArtifactID()
-	_, _, err = s.write(ctx, key, content)
+	_, _, err = s.write(ctx, key, roomy{s.config.Room, content})
 	return key, err
 }
 
@@ -129,7 +149,11 @@ func (s *Store) Kept(ctx context.Context, key string) (io.ReadCloser, int64, err
 // called again. If it is not, Sweep removes the content, unless the upload was published in spite of the error. The error is
 // [build.ErrLeaseLost] when the fence is old or the build is over: what a build has uploaded does not change after its end.
 func (s *Store) Publish(ctx context.Context, a build.Artifact, fence int64) error {
-	replaced, err := s.index.PublishArtifact(ctx, a, fence)
+	replaced, err := s.index.PublishArtifact(ctx, a, fence, s.config.Limits)
+	if fault.Is(err, fault.Limit) {
+		_ = errors.Join(s.remove(ctx, a.ID), s.finish(ctx, a.ID)) // or Sweep does it
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("publish an upload: %w", err)
 	}
@@ -161,7 +185,7 @@ func (s *Store) write(ctx context.Context, key string, content io.Reader) (size 
 		return 0, "", fmt.Errorf("begin an upload: %w", err)
 	}
 	hash := sha256.New()
-	size, err = io.Copy(io.MultiWriter(w, hash), untilDone{ctx, content})
+	size, err = copySparse(w, file, hash, untilDone{ctx, content})
 	if err == nil && file != nil {
 		err = file.Sync()
 	}

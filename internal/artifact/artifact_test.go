@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/memblob"
+	"golang.org/x/sys/unix"
 
 	"atelier/internal/artifact"
 	"atelier/internal/build"
@@ -60,7 +62,7 @@ func newBundle(t *testing.T, bucket *blob.Bucket) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bundle{Store: artifact.New(bucket, db), bucket: bucket, index: db, record: build.RecordID(uuid.NewString())}
+	b := &bundle{Store: artifact.New(bucket, db, artifact.Config{}), bucket: bucket, index: db, record: build.RecordID(uuid.NewString())}
 	t.Cleanup(func() {
 		if err := errors.Join(b.Close(), db.Close()); err != nil {
 			t.Error(err)
@@ -416,4 +418,98 @@ func TestSweepOtherDatabase(t *testing.T) {
 	if keys := other.keys(t); !slices.Equal(keys, []string{a.ID}) {
 		t.Errorf("left are %v, want %s", keys, a.ID)
 	}
+}
+
+// TestLimits: a limit holds while the content is read, for all that are uploaded at the same time together, and leaves nothing.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	for limit, limits := range map[string]build.ArtifactLimits{
+		"file": {File: size - 1}, "build": {Build: 2*size - 1}, "project": {Project: 2*size - 1},
+	} {
+		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			bucket, err := artifact.OpenDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := newBundle(t, bucket)
+			b.Store = artifact.New(bucket, b.index, artifact.Config{Limits: limits})
+			var uploads sync.WaitGroup
+			var kept atomic.Pointer[string]
+			var n atomic.Int32
+			for i := range 8 {
+				uploads.Go(func() {
+					name := fmt.Sprint(i)
+					_, err := b.upload(t.Context(), name, bytes.NewReader(make([]byte, size)))
+					switch {
+					case err == nil:
+						n.Add(1)
+						kept.Store(&name)
+					case !fault.Is(err, fault.Limit) || !strings.Contains(err.Error(), "--artifact-"+limit+"-limit"):
+						t.Errorf("upload %d: %v", i, err)
+					}
+				})
+			}
+			uploads.Wait()
+			if n := int(n.Load()); n > 1 || len(b.keys(t)) != n {
+				t.Errorf("%d uploads were kept, and there are %v", n, b.keys(t))
+			}
+			again, want := "0", limit != "file"
+			if name := kept.Load(); name != nil {
+				again = *name // the new one takes the place of the old one
+			}
+			if _, err := b.upload(t.Context(), again, bytes.NewReader(make([]byte, size))); (err == nil) != want {
+				t.Errorf("alone: %v", err)
+			}
+		})
+	}
+}
+
+// TestSparse: zeros take no space in a directory, and are there when the file is read.
+func TestSparse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bucket, err := artifact.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBundle(t, bucket)
+	content := make([]byte, 8<<20+5)
+	copy(content[3<<20:], "in the middle")
+	a, err := b.upload(t.Context(), "sparse", bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info unix.Stat_t
+	if err := unix.Stat(filepath.Join(dir, a.ID), &info); err != nil || info.Size != int64(len(content)) || info.Blocks*512 > 1<<20 {
+		t.Errorf("the file has %d bytes in %d blocks, %v", info.Size, info.Blocks, err)
+	}
+	if got, err := io.ReadAll(b.open(t, "sparse").Checked()); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestNoRoom: an upload ends where there is no more room, and leaves nothing.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		full, left := errors.New("full"), int64(1<<20)
+		b.Store = artifact.New(b.bucket, b.index, artifact.Config{Room: func(n int64) error {
+			if left -= n; left < 0 {
+				return full
+			}
+			return nil
+		}})
+		if _, err := b.upload(t.Context(), "app", bytes.NewReader(make([]byte, 2<<20))); !errors.Is(err, full) {
+			t.Errorf("an upload without room: %v", err)
+		}
+		if _, err := b.Keep(t.Context(), strings.NewReader("archive")); !errors.Is(err, full) {
+			t.Errorf("an archive without room: %v", err)
+		}
+		if keys := b.keys(t); len(keys) > 0 {
+			t.Errorf("left are %v", keys)
+		}
+	})
 }

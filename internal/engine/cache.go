@@ -100,6 +100,10 @@ func (r *run) saveCaches() {
 		}
 	}
 	for _, layer := range r.layers {
+		if r.isFull() {
+			r.note(r.log.Warn, "Cache %s: Not saved, because the server's disk is full.", layer.Tool())
+			continue
+		}
 		if slices.Contains(spoiled, layer.Tool()) {
 			r.note(r.log.Info, "Cache %s: Not saved, because a step that uses it failed.", layer.Tool())
 			continue

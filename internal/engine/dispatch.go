@@ -49,6 +49,9 @@ func (e *Engine) quitting() bool {
 
 // take leases the next build and begins to run it; the build then has the slot. There may be more where it came from.
 func (e *Engine) take() (took, more bool) {
+	if e.isFull() {
+		return false, false
+	}
 	r, more, err := e.next()
 	if e.work.Err() == nil {
 		e.failing("take a build from the queue", err)

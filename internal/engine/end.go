@@ -7,6 +7,7 @@ import (
 
 	"atelier/internal/build"
 	"atelier/internal/crash"
+	"atelier/internal/disk"
 	"atelier/internal/executor"
 	"atelier/internal/fault"
 	"atelier/internal/logs"
@@ -16,6 +17,7 @@ import (
 const (
 	shutdownMessage = "The server was shut down while the build was running. Start the build again."
 	executorMessage = "The executor was lost while the build was running. Start the build again."
+	diskMessage     = "The server's disk is full. Start the build again when there is room."
 	logMessage      = "The log of the build could not be written."
 	outageMessage   = "The server could not reach its database for so long that another server might have taken the build, so the build was ended. Start it again."
 	internalMessage = "Internal error. Its details are in the server's log under the record id."
@@ -51,6 +53,9 @@ func (r *run) outcome(err error) (build.End, disposition) {
 		return build.End{}, isLost
 	case errors.Is(cause, errStopped):
 		return build.End{State: build.Aborted, Error: build.StoppedMessage}, ends
+	case errors.Is(cause, errDiskFull), disk.IsFull(err):
+		r.server.Warn("a build ends because the disk is full", "error", r.mask(fmt.Sprint(err)))
+		return build.End{State: build.Failed, Error: diskMessage}, ends
 	case errors.Is(cause, errTimeout):
 		return build.End{State: build.TimedOut, Error: fmt.Sprintf("The build ran longer than %s, which is the most that it may.", r.what.timeout)}, ends
 	case !r.began && (errors.Is(err, errMisfit) || errors.Is(cause, errShutdown) || errors.Is(cause, errExpired)):
@@ -71,6 +76,8 @@ func (r *run) outcome(err error) (build.End, disposition) {
 func (r *run) explain(err error) string {
 	text, isPublic := fault.Public(err)
 	switch {
+	case disk.IsFull(err):
+		text = diskMessage
 	case errors.Is(err, executor.ErrLost):
 		text = executorMessage
 	case errors.Is(err, logs.ErrWrite):

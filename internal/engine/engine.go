@@ -74,6 +74,14 @@ type Images interface {
 	Open(of executor.ImagesOf) executor.Images
 }
 
+// Disk is where workspaces, logs and all else of builds are.
+type Disk interface {
+	// Full reports whether there is no room for anything that can wait.
+	Full() bool
+	// Critical reports whether there is hardly room for the database any more.
+	Critical() bool
+}
+
 // Objects is a store of objects, in buckets, outside of the service.
 type Objects interface {
 	// Put makes an object, or replaces one; until all of content is there, nothing has changed. Errors that a user can do something about
@@ -100,6 +108,7 @@ type Parts struct {
 	Images    Images    // nil where none are built
 	Objects   Objects   // nil where there are none
 	Caches    Caches    // nil for none
+	Disk      Disk      // nil where there is always room
 	Peers     Peers     // nil where there can be none
 	Sealer    build.Sealer
 	Logs      *logs.Store
@@ -156,6 +165,7 @@ var (
 	errTimeout   = errors.New("the build ran too long")
 	errShutdown  = errors.New("the server was shut down")
 	errLeaseLost = errors.New("another server has the build")
+	errDiskFull  = errors.New("the disk is full")
 	errExpired   = errors.New("the build's lease ran out")
 )
 
@@ -230,6 +240,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	e.every(e.sweepInterval(), "look for lost builds", e.lookForLost)
 	e.every(e.LeaseTime/3, "end builds that have waited too long", e.endOverdue)
 	e.every(e.PollTime, "note what builds wait for", e.noteWaits)
+	if e.Disk != nil {
+		e.every(diskPeriod, "look at the disk", e.endForRoom)
+	}
 	if e.Peers != nil {
 		e.loops.Go(func() { e.Peers.Run(e.base, e.hear) })
 	}

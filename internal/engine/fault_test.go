@@ -198,12 +198,12 @@ func TestLogCannotBeWritten(t *testing.T) {
 			t.Errorf("the build is %s with %q, want %s with %q\nthe server's log:\n%s", r.State, r.Error, state, text, w.server.String())
 		}
 	}
-	check(full.ID, build.Failed, "The log of the build could not be written.")
+	check(full.ID, build.Failed, "The server's disk is full. Start the build again when there is room.")
 	pipe.wantGone(t)
 	if diff := cmp.Diff([]build.StepState{build.StepSucceeded, build.StepFailed, build.StepWaiting}, w.states(full.ID)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
-	check(quiet.ID, build.Failed, "The log of the build could not be written.")
+	check(quiet.ID, build.Failed, "The server's disk is full. Start the build again when there is room.")
 	check(closed.ID, build.Unschedulable, "The log of the build could not be written.")
 	check(fine.ID, build.Succeeded, "")
 	if !strings.Contains(w.server.String(), "no space left on device") {

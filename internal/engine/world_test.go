@@ -74,7 +74,7 @@ func newWorldIn(t *testing.T, database string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.artifacts = artifact.New(bucket, w.store)
+	w.artifacts = artifact.New(bucket, w.store, artifact.Config{})
 	t.Cleanup(func() { _ = w.artifacts.Close() })
 	if w.sealer, err = secret.Open(filepath.Join(t.TempDir(), "key")); err != nil {
 		t.Fatal(err)

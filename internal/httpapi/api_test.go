@@ -90,7 +90,7 @@ func newFixture(tb testing.TB) *fixture {
 	git, err := source.New(source.Config{Dir: filepath.Join(dir, "repositories"), Environ: os.Environ()})
 	must(err)
 	f := &fixture{token: token, project: project.ID, Parts: Parts{
-		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db),
+		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db, artifact.Config{}),
 		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now, Most: keystore.MaxFiles, Size: keystore.MaxSize},
 		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},
 		Templates: &template.Service{Store: db, Checker: builds, Users: users, Repositories: git, Now: time.Now},

@@ -44,7 +44,7 @@ func openState(ctx context.Context) (_ *state, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.artifacts = artifact.New(bucket, s.db)
+	s.artifacts = artifact.New(bucket, s.db, artifact.Config{})
 	if s.sealer, err = secret.Open(s.path("secret.key")); err != nil {
 		return nil, err
 	}

@@ -160,10 +160,16 @@ func (l *Log) room() int {
 	return int(max(0, l.store.config.Limit-l.size))
 }
 
-// write adds the buffer to the file. The last line, when it has no end, is w's.
+// write adds the buffer to the file. The last line, when it has no end, is w's. Lines of the service's own, which have no w, may
+// take the disk's last room: how a build ended must be in its log.
 func (l *Log) write(w *lines) error {
 	if len(l.buf) == 0 {
 		return nil
+	}
+	if w != nil {
+		if err := l.store.config.Room(int64(len(l.buf))); err != nil {
+			return l.failed(err)
+		}
 	}
 	n, err := l.file.Write(l.buf)
 	l.size += int64(n)

@@ -32,9 +32,10 @@ const DefaultLimit = 100 << 20
 
 // Config is what a [Store] may be told.
 type Config struct {
-	Zone  *time.Location   // of the time stamps; local by default
-	Limit int64            // bytes of a log, from where on the output of commands is dropped; 0 for no limit
-	Now   func() time.Time // the clock, by default the system's
+	Zone  *time.Location          // of the time stamps; local by default
+	Limit int64                   // bytes of a log, from where on the output of commands is dropped; 0 for no limit
+	Now   func() time.Time        // the clock, by default the system's
+	Room  func(bytes int64) error // is asked before the output of commands is written; by default there is always room
 }
 
 // Store is a directory of logs. It may be used by many goroutines.
@@ -60,6 +61,9 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Room == nil {
+		config.Room = func(int64) error { return nil }
 	}
 	if config.Limit < 0 {
 		return nil, fault.Field("log limit", "must not be negative, found %d", config.Limit)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"atelier/internal/disk"
 	"atelier/internal/endpoint"
 	"atelier/internal/fault"
 	"atelier/internal/iam"
@@ -45,12 +46,12 @@ func OpenAdmin(ctx context.Context, c Config) (Parts, error) {
 
 // openParts opens the database and the key that seals secrets in it for the one server of a data directory. What is not there
 // is made, unless it should be.
-func openParts(ctx context.Context, c Config) (Parts, error) {
+func openParts(ctx context.Context, c Config, room *disk.Guard) (Parts, error) {
 	d, err := readDataDir(c.DataDir)
 	if err != nil {
 		return Parts{}, err
 	}
-	parts, err := c.open(ctx, store.Exclusive(), store.Check(func(db store.Identity) error {
+	parts, err := c.open(ctx, store.Exclusive(), store.MakeRoom(room.GiveUp), store.Check(func(db store.Identity) error {
 		if err := d.check(db, c.NewDatabase); err != nil {
 			return err
 		}

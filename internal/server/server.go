@@ -28,6 +28,7 @@ import (
 	"atelier/internal/connection"
 	"atelier/internal/console"
 	"atelier/internal/dialer"
+	"atelier/internal/disk"
 	"atelier/internal/endpoint"
 	"atelier/internal/engine"
 	"atelier/internal/executor"
@@ -89,6 +90,9 @@ type Config struct {
 	MaxBuildTimeout    time.Duration            // that a task may ask for
 	Retention          purge.Retention          // of builds that are over
 	LogLimit           int64                    // of one build, in bytes; 0 for none
+	ArtifactLimits     build.ArtifactLimits     // in bytes; 0 for none
+	DiskReserve        int64                    // on the disk of DataDir, in bytes; 0 for a part of the disk
+	NoReserve          bool                     // nothing is kept free on the disk
 	CacheLimit         int64                    // of all caches together, in bytes; 0 for no caches
 	Mail               *notice.MailServer       // for notices; nil when there is none
 	NoticeNetworks     []netip.Prefix           // that notices may be sent to, besides the public one
@@ -106,6 +110,7 @@ type Config struct {
 // Server is a running Atelier.
 type Server struct {
 	config  Config
+	disk    *disk.Guard // nil when nothing is kept free
 	lock    *filelock.Lock
 	store   *store.Store
 	logs    *logs.Store
@@ -150,6 +155,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "--data-dir: %s cannot be made", c.DataDir)
 	}
+	if !c.NoReserve {
+		if s.disk, err = disk.Open(c.DataDir, c.DiskReserve); err != nil {
+			return nil, err
+		}
+	}
 	if s.lock, err = lockDir(c.DataDir); err != nil {
 		return nil, err
 	}
@@ -161,19 +171,19 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := s.takeAddress(ctx); err != nil {
 		return nil, err
 	}
-	parts, err := openParts(ctx, c)
+	parts, err := openParts(ctx, c, s.disk)
 	if err != nil {
 		return nil, err
 	}
 	s.store, s.iam, s.endpoints = parts.Store, parts.IAM, parts.Endpoints
-	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit}); err != nil {
+	if s.logs, err = logs.Open(filepath.Join(c.DataDir, "logs"), logs.Config{Zone: c.Zone, Limit: c.LogLimit, Room: s.disk.Take}); err != nil {
 		return nil, fmt.Errorf("open the logs: %w", err)
 	}
 	bucket, err := artifact.OpenDir(filepath.Join(c.DataDir, "artifacts"))
 	if err != nil {
 		return nil, err
 	}
-	s.files = artifact.New(bucket, s.store)
+	s.files = artifact.New(bucket, s.store, artifact.Config{Limits: c.ArtifactLimits, Room: s.disk.Take})
 	policy, repositories := source.Policy{FileRoots: c.FileRepositories}, dialer.New("--repository-networks", c.RepositoryNetworks)
 	git, err := source.New(source.Config{Policy: policy, Dir: filepath.Join(c.DataDir, "repositories"), Environ: os.Environ(), Dialer: repositories})
 	if err != nil {
@@ -204,8 +214,12 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
 	audit := slog.New(slog.NewJSONHandler(s.audit, nil))
+	var room engine.Disk // not one that is nil inside
+	if s.disk != nil {
+		room = s.disk
+	}
 	s.engine = engine.New(engine.Parts{
-		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Rights: s.iam, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log, Audit: audit,
+		Owner: id, Queue: s.store, Sources: git, Artifacts: s.files, Rights: s.iam, Files: files, Endpoints: open, Images: images, Objects: store, Caches: caches, Disk: room, Peers: peers, Sealer: parts.Sealer, Logs: s.logs, Log: c.Log, Audit: audit,
 		Executor: s.runner, Slots: c.Slots, Classes: c.Classes, Modules: c.Modules, MaxSteps: c.MaxSteps, Limits: c.Limits, Timeout: c.BuildTimeout, QueueTimeout: c.QueueTimeout, Zone: c.Zone, Now: s.store.Now,
 		Sole: s.store.Exclusive(),
 	})
@@ -378,6 +392,9 @@ func (s *Server) Start(ctx context.Context) error {
 	var sweeping context.Context
 	sweeping, s.sweep = context.WithCancel(context.WithoutCancel(ctx))
 	s.swept.Go(func() { s.sweepUntil(sweeping) })
+	if s.disk != nil {
+		s.swept.Go(func() { s.disk.Run(sweeping, s.config.Log) })
+	}
 	s.swept.Go(func() { s.compressUntil(sweeping) })
 	s.swept.Go(func() { s.timers.Run(sweeping) })
 	s.swept.Go(func() { s.notices.Run(sweeping) })

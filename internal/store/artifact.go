@@ -19,14 +19,14 @@ func scanArtifact(row scanner) (build.Artifact, error) {
 }
 
 // PublishArtifact implements [artifact.Index].
-func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int64) (replaced string, err error) {
+func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int64, limits build.ArtifactLimits) (replaced string, err error) {
 	for {
 		err = s.write(ctx, func(t *tx) error {
 			if err := fenced(t.exec(ctx, `UPDATE records SET lease_fence = lease_fence WHERE id = ? AND lease_fence = ? AND state = 'running'`,
 				string(a.RecordID), fence)); err != nil {
 				return err
 			}
-			replaced, err = publishArtifact(ctx, t, a, s.Now())
+			replaced, err = publishArtifact(ctx, t, a, limits, s.Now())
 			return err
 		})
 		if !s.dialect.isDuplicate(err) || ctx.Err() != nil {
@@ -37,9 +37,12 @@ func (s *Store) PublishArtifact(ctx context.Context, a build.Artifact, fence int
 }
 
 // publishArtifact clears the address and takes it. Who else does so at the same time makes the insertion fail.
-func publishArtifact(ctx context.Context, t *tx, a build.Artifact, now time.Time) (replaced string, err error) {
+func publishArtifact(ctx context.Context, t *tx, a build.Artifact, limits build.ArtifactLimits, now time.Time) (replaced string, err error) {
 	var known int
 	if err := t.row(ctx, `SELECT COUNT(*) FROM artifacts WHERE id = ?`, a.ID).Scan(&known); err != nil || known > 0 {
+		return "", err
+	}
+	if err := count(ctx, t, a, limits); err != nil {
 		return "", err
 	}
 	// What the build itself has replaced is none of its results.
@@ -68,6 +71,40 @@ func publishArtifact(ctx context.Context, t *tx, a build.Artifact, now time.Time
 	}
 	replaced = strings.Join(append(own, others...), "") // at most one stood there
 	return replaced, removeContent(ctx, t, replaced, now)
+}
+
+// count adds an upload to what its project takes, in place of what stands at its address, and refuses it when that or what its
+// build has uploaded is too much. Until the transaction ends nobody else uploads to the project.
+func count(ctx context.Context, t *tx, a build.Artifact, limits build.ArtifactLimits) error {
+	var project, was, own int64
+	err := t.row(ctx, `INSERT INTO artifact_usage (project_id, bytes) VALUES (?, ?)
+		ON CONFLICT (project_id) DO UPDATE SET bytes = artifact_usage.bytes + excluded.bytes RETURNING bytes`, string(a.ProjectID), a.Size).Scan(&project)
+	if err != nil {
+		return err
+	}
+	if err := t.row(ctx, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM artifacts WHERE project_id = ? AND version = ? AND name = ? AND replaced_at = 0`,
+		string(a.ProjectID), a.Version, a.Name).Scan(&was); err != nil {
+		return err
+	}
+	if was > 0 {
+		if _, err := t.exec(ctx, `UPDATE artifact_usage SET bytes = bytes - ? WHERE project_id = ?`, was, string(a.ProjectID)); err != nil {
+			return err
+		}
+	}
+	if err := t.row(ctx, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM artifacts WHERE record_id = ? AND NOT (version = ? AND name = ?)`,
+		string(a.RecordID), a.Version, a.Name).Scan(&own); err != nil {
+		return err
+	}
+	return limits.Check(a, build.ArtifactUsage{Project: project - a.Size - was, Build: own})
+}
+
+// ArtifactUsage implements [artifact.Index].
+func (s *Store) ArtifactUsage(ctx context.Context, a build.Artifact) (u build.ArtifactUsage, err error) {
+	err = s.reader.row(ctx, `SELECT CAST(COALESCE((SELECT bytes FROM artifact_usage WHERE project_id = ?), 0)
+			- (SELECT COALESCE(SUM(size), 0) FROM artifacts WHERE project_id = ? AND version = ? AND name = ? AND replaced_at = 0) AS BIGINT),
+		CAST((SELECT COALESCE(SUM(size), 0) FROM artifacts WHERE record_id = ? AND NOT (version = ? AND name = ?)) AS BIGINT)`,
+		string(a.ProjectID), string(a.ProjectID), a.Version, a.Name, string(a.RecordID), a.Version, a.Name).Scan(&u.Project, &u.Build)
+	return u, err
 }
 
 // removeContent writes down that the content under a key, if it is not empty, is needed no more.

@@ -39,8 +39,12 @@ type dialect interface {
 	isNew() bool
 	// lock keeps other servers from a database that one server has to itself; nil where several may share it.
 	lock() (*filelock.Lock, error)
-	// hasTable is a query that says whether there is a table of a name.
+	// hasTable is a query, as the database wants it, that says whether there is a table of a name.
 	hasTable() string
+	// verify looks whether the database is whole, as far as that takes little time.
+	verify(ctx context.Context, db *sql.DB) error
+	// isFull reports whether err says that the disk of the database, which is one of this machine, is full.
+	isFull(err error) bool
 	// blame adds what to do to an error that says that the database is damaged.
 	blame(err error) error
 	// prepares reports whether statements are worth preparing. Where they are, the writing pool must have a connection to
@@ -110,6 +114,30 @@ func (d sqlite) blame(err error) error {
 	default:
 		return err
 	}
+}
+
+// verifyTime bounds the look at a database at the start. A gigabyte takes two or three seconds when the disk is fast.
+const verifyTime = 10 * time.Second
+
+func (d sqlite) verify(ctx context.Context, db *sql.DB) error {
+	limited, cancel := context.WithTimeout(ctx, verifyTime)
+	defer cancel()
+	var found string
+	err := db.QueryRowContext(limited, "PRAGMA quick_check(1)").Scan(&found)
+	switch {
+	case limited.Err() != nil:
+		return ctx.Err() // what was seen until then is whole
+	case err != nil:
+		return fmt.Errorf("check the database: %w", err)
+	case found != "ok":
+		return d.damaged(errors.New(found))
+	}
+	return nil
+}
+
+func (sqlite) isFull(err error) bool {
+	code := sqliteCode(err)
+	return code == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR_WRITE || code == sqlite3.SQLITE_IOERR_SHMSIZE
 }
 
 func (d sqlite) damaged(err error) error {
@@ -235,10 +263,14 @@ func (d postgres) name() string {
 func (postgres) isNew() bool                   { return false }
 func (postgres) lock() (*filelock.Lock, error) { return nil, nil }
 func (postgres) blame(err error) error         { return err }
+func (postgres) isFull(error) bool             { return false } // of another machine, perhaps
+
+// verify leaves that to the server, which has checksums of its own.
+func (postgres) verify(context.Context, *sql.DB) error { return nil }
 
 // hasTable looks where the tables of the connection are made.
 func (postgres) hasTable() string {
-	return `SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?)`
+	return `SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1)`
 }
 
 func (d postgres) open() (reader, writer *sql.DB, err error) {

@@ -23,6 +23,7 @@ type Option func(*options)
 type options struct {
 	check     func(Identity) error
 	exclusive bool
+	makeRoom  func() bool
 }
 
 // Check has [Open] ask whether the database is the right one before it makes or changes anything. The error of check is
@@ -35,6 +36,9 @@ func Exclusive() Option { return func(o *options) { o.exclusive = true } }
 
 // Name names the database in messages, without a password.
 func (s *Store) Name() string { return s.dialect.name() }
+
+// MakeRoom has the store call a function when the disk is full. If that has made room the transaction is tried again.
+func MakeRoom(makeRoom func() bool) Option { return func(o *options) { o.makeRoom = makeRoom } }
 
 // ID returns what names the database. It is made with the database and never changes.
 func (s *Store) ID() string { return s.id }
@@ -50,8 +54,8 @@ func (s *Store) identify(ctx context.Context) (Identity, error) {
 		"key_checks": func() error { return optional(s.reader.row(ctx, keyCheckQuery).Scan(&i.Sealed)) },
 	} {
 		var there bool
-		if err := s.reader.row(ctx, s.dialect.hasTable(), table).Scan(&there); err != nil {
-			return i, err
+		if err := s.reader.db.QueryRowContext(ctx, s.dialect.hasTable(), table).Scan(&there); err != nil {
+			return i, s.dialect.explain(err)
 		}
 		if !there {
 			i.Empty = i.Empty || table == "goose_db_version"

@@ -29,6 +29,7 @@ type Store struct {
 	clock   clock
 	noticed chan struct{} // holds one token when notices were stored
 	id      string
+	room    func() bool    // makes room on a disk that is full
 	lock    *filelock.Lock // nil where several may serve the database, or where this process does not
 }
 
@@ -44,7 +45,7 @@ func Open(ctx context.Context, url string, opts ...Option) (_ *Store, err error)
 	default:
 		return nil, fault.Field("database", "must begin with sqlite: or postgres://, found %q", scheme)
 	}
-	o := options{check: func(Identity) error { return nil }}
+	o := options{check: func(Identity) error { return nil }, makeRoom: func() bool { return false }}
 	for _, option := range opts {
 		option(&o)
 	}
@@ -53,7 +54,7 @@ func Open(ctx context.Context, url string, opts ...Option) (_ *Store, err error)
 			return nil, err
 		}
 	}
-	s := &Store{dialect: d, noticed: make(chan struct{}, 1)}
+	s := &Store{dialect: d, noticed: make(chan struct{}, 1), room: o.makeRoom}
 	defer func() {
 		if err != nil {
 			err = errors.Join(d.blame(err), s.Close())
@@ -67,7 +68,11 @@ func Open(ctx context.Context, url string, opts ...Option) (_ *Store, err error)
 	if err := s.connect(); err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	if err := s.prepare(ctx, o.check); err != nil {
+	err = s.prepare(ctx, o)
+	if d.isFull(err) && s.room() {
+		err = s.prepare(ctx, o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -99,13 +104,18 @@ func (s *Store) connect() error {
 }
 
 // prepare makes sure that the database is whole, the right one and up to date.
-func (s *Store) prepare(ctx context.Context, check func(Identity) error) error {
+func (s *Store) prepare(ctx context.Context, o options) error {
 	identity, err := s.identify(ctx)
 	if err != nil {
 		return fmt.Errorf("look at the database: %w", err)
 	}
-	if err := check(identity); err != nil {
+	if err := o.check(identity); err != nil {
 		return err
+	}
+	if o.exclusive {
+		if err := s.dialect.verify(ctx, s.reader.db); err != nil {
+			return err
+		}
 	}
 	if err := migrate(ctx, s.writer.db, s.dialect); err != nil {
 		return err

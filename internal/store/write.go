@@ -48,6 +48,8 @@ func (s *Store) writeAs(ctx context.Context, on *pool, p promise, do func(t *tx)
 	for conflicts := 0; ; {
 		err := once()
 		switch {
+		case s.dialect.isFull(err) && s.room():
+			continue
 		case isUndone(err) && on.again(limited, &connections, err):
 			continue
 		case limited.Err() != nil || !s.dialect.isConflict(err):

@@ -24,7 +24,7 @@ func testArtifacts(t *testing.T, open Opener) {
 	}
 	publish := func(t *testing.T, s *store.Store, a build.Artifact) string {
 		t.Helper()
-		replaced, err := s.PublishArtifact(t.Context(), a, 1)
+		replaced, err := s.PublishArtifact(t.Context(), a, 1, build.ArtifactLimits{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,6 +75,41 @@ func testArtifacts(t *testing.T, open Opener) {
 		for _, address := range [][3]string{{"p2", "1.0", "app.jar"}, {"p1", "2.0", "app.jar"}, {"p1", "1.0", "APP.jar"}, {"p1", "1.0", ""}} {
 			_, err := s.Artifact(t.Context(), build.ProjectID(address[0]), address[1], address[2])
 			wantKind(t, err, fault.NotFound)
+		}
+	})
+
+	t.Run("limits hold for all uploads together", func(t *testing.T) {
+		t.Parallel()
+		s, first, second := setup(t)
+		limits := build.ArtifactLimits{File: 4 << 40, Build: 5 << 40, Project: 6 << 40}
+		try := func(record build.Record, name string, size int64) error {
+			a := upload(record, "1", name)
+			a.Size = size << 40
+			_, err := s.PublishArtifact(t.Context(), a, 1, limits)
+			return err
+		}
+		for i, tt := range []struct {
+			record build.Record
+			name   string
+			size   int64
+			kept   bool
+		}{
+			{first, "a", 5, false}, // more than a file
+			{first, "a", 4, true},
+			{first, "b", 2, false},  // more than a build
+			{second, "b", 3, false}, // more than the project
+			{second, "b", 2, true},
+			{second, "a", 3, true}, // in place of the other
+			{second, "c", 1, false},
+			{first, "c", 1, true},
+		} {
+			if err := try(tt.record, tt.name, tt.size); (err == nil) != tt.kept || err != nil && !fault.Is(err, fault.Limit) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		used, err := s.ArtifactUsage(t.Context(), upload(second, "1", "b"))
+		if want := (build.ArtifactUsage{Project: 4 << 40, Build: 3 << 40}); err != nil || used != want {
+			t.Errorf("used are %v, %v; want %v", used, err, want)
 		}
 	})
 
@@ -143,7 +178,7 @@ func testArtifacts(t *testing.T, open Opener) {
 		s, first, _ := setup(t)
 		refused := func(fence int64) {
 			t.Helper()
-			if _, err := s.PublishArtifact(t.Context(), upload(first, "1", "late"), fence); !errors.Is(err, build.ErrLeaseLost) {
+			if _, err := s.PublishArtifact(t.Context(), upload(first, "1", "late"), fence, build.ArtifactLimits{}); !errors.Is(err, build.ErrLeaseLost) {
 				t.Errorf("error = %v", err)
 			}
 		}
@@ -169,7 +204,7 @@ func testArtifacts(t *testing.T, open Opener) {
 			all.Go(func() {
 				for range 3 {
 					a := upload(first, "latest", "app")
-					replaced, err := s.PublishArtifact(t.Context(), a, 1)
+					replaced, err := s.PublishArtifact(t.Context(), a, 1, build.ArtifactLimits{})
 					if err != nil {
 						t.Error(err)
 						return
