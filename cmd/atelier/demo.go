@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"atelier/internal/dirtree"
+	"atelier/internal/executor/host"
 	"atelier/internal/fault"
 	"atelier/internal/iam"
 	"atelier/internal/iam/signature"
@@ -58,6 +59,9 @@ func (c *demoCommand) Run(std stdio, signals interrupts, file *configFlag) (err 
 	config, err := c.config(std, *file)
 	if err != nil {
 		return err
+	}
+	if config.Isolation.Want == host.Auto {
+		config.Isolation.Want = host.Try // the builds of a demonstration are the demonstrator's
 	}
 	repositories := filepath.Join(config.DataDir, "demo-repositories")
 	config.FileRepositories = append(config.FileRepositories, repositories)

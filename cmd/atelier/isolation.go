@@ -9,9 +9,10 @@ import (
 
 // isolationFlags say what steps on the server's machine are kept from.
 type isolationFlags struct {
-	Sandbox    string   `help:"Isolation of steps on the host: ${enum}. auto uses what the machine has and says what it lacks; require refuses to start without it." enum:"auto,require,off" default:"auto"`
-	BuildUsers string   `help:"Users that steps on the host run as when the server is root: a name, an id, or a range of ids, one for each build at a time." default:"60600-60855" placeholder:"USERS"`
-	Private    []string `help:"More files and directories that steps on the host must not see. The data directory, files with settings, keys or passwords and the home of the server's user are hidden anyway." placeholder:"PATH"`
+	Sandbox      string   `help:"Isolation of steps on the host: ${enum}. auto refuses to start where there can be no sandbox, and says what else is lacking; require refuses then too; off runs steps as the server's user, with all that it may do." enum:"auto,require,off" default:"auto"`
+	SandboxPaths []string `help:"More files and directories that steps on the host can read, beside programs and settings of the machine: tools in unusual places." placeholder:"PATH"`
+	BuildUsers   string   `help:"Users that steps on the host run as when the server is root: a name, an id, or a range of ids, one for each build at a time." default:"60600-60855" placeholder:"USERS"`
+	Private      []string `help:"More files and directories that steps on the host must not see. The data directory, files with settings, keys or passwords and the home of the server's user are hidden anyway." placeholder:"PATH"`
 }
 
 // config checks the flags and returns what they say. Some settings are files with secrets, which are hidden too.
@@ -21,13 +22,17 @@ func (f isolationFlags) config(secrets ...string) (host.Isolation, []error) {
 	if err != nil {
 		errs = append(errs, fault.Field("--build-users", "%v", err))
 	}
-	private := make([]string, len(f.Private))
-	for i, path := range f.Private {
-		if private[i], err = filepath.Abs(path); err != nil || path == "" || private[i] == "/" {
-			errs = append(errs, fault.Field("--private", "must be files or directories other than /, found %q", path))
+	paths := func(flag string, given []string) []string {
+		absolute := make([]string, len(given))
+		for i, path := range given {
+			if absolute[i], err = filepath.Abs(path); err != nil || path == "" || absolute[i] == "/" {
+				errs = append(errs, fault.Field(flag, "must be files or directories other than /, found %q", path))
+			}
 		}
+		return absolute
 	}
-	return host.Isolation{Want: host.Want(f.Sandbox), Users: users, Private: append(private, settingFiles(secrets...)...)}, errs
+	private, show := paths("--private", f.Private), paths("--sandbox-paths", f.SandboxPaths)
+	return host.Isolation{Want: host.Want(f.Sandbox), Users: users, Show: show, Private: append(private, settingFiles(secrets...)...)}, errs
 }
 
 // settingFiles returns the absolute paths of those files that were named and are files, not standard input.

@@ -341,7 +341,7 @@ func (c Config) isolation() host.Isolation {
 	if file, ok := strings.CutPrefix(c.Database, "sqlite:"); ok {
 		isolation.Private = append(isolation.Private, file, file+"-wal", file+"-shm")
 	}
-	isolation.Reach = func() error { return os.Chmod(c.DataDir, 0o711) } //nolint:gosec // all that is in it is for its owner alone
+	isolation.Builds = cmp.Or(c.Slots, engine.DefaultSlots())
 	return isolation
 }
 

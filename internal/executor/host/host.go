@@ -13,8 +13,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/user"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,6 +66,7 @@ type Executor struct {
 	grace  time.Duration
 	hurry  <-chan struct{}
 	shell  string // with its directory
+	user   string // the name of the server's user
 
 	bubblewrap  *bubblewrap        // makes the sandboxes that steps run in; nil for none
 	sandboxes   *pool[*sandbox]    // with the directories of builds
@@ -115,6 +118,10 @@ func New(config Config) (*Executor, error) {
 	e.supervisors = newPool(e.makeSupervisor, (*supervisor).alive, (*supervisor).close)
 	e.sandboxes = newPool(e.makeSandbox, (*sandbox).alive, (*sandbox).close)
 	e.buildDirs = newPool(e.makeBuildDir, isDir, e.discard)
+	e.user = strconv.Itoa(os.Geteuid())
+	if found, err := user.Current(); err == nil {
+		e.user = found.Username
+	}
 	if e.shell = e.find("bash"); e.shell == "" {
 		e.shell = e.find("sh")
 	}
@@ -144,7 +151,7 @@ func (e *Executor) BuildDir(record string) string { return filepath.Join(e.dir, 
 // insideDir returns what the steps of a build call its directory.
 func (e *Executor) insideDir(record string) string {
 	if e.bubblewrap != nil {
-		return e.BuildDir(insidePath)
+		return insidePath
 	}
 	return e.BuildDir(record)
 }
@@ -170,16 +177,29 @@ func (e *Executor) Open(ctx context.Context, build executor.Build) (executor.Ses
 	if err != nil {
 		return nil, err
 	}
-	s.env = lastOfEach(append([]string{"PATH=" + e.path, "SHELL=" + e.shell}, env...)) // which bash would look for in the list of users
 	if e.users != nil {
 		if s.owner, err = e.users.take(ctx); err != nil {
 			return nil, err
 		}
 	}
+	user := e.userName(s.owner)
+	s.env = lastOfEach(append([]string{"PATH=" + e.path, "SHELL=" + e.shell, "USER=" + user, "LOGNAME=" + user}, env...)) // SHELL: which bash would look for in the list of users
 	if err := s.enter(); err != nil {
 		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
+}
+
+// userName returns how the user is called whom the steps of a build run as.
+func (e *Executor) userName(owner owner) string {
+	switch {
+	case owner.user != 0:
+		return nameOf(owner.user)
+	case e.bubblewrap != nil:
+		return nameOf(os.Geteuid())
+	default:
+		return e.user
+	}
 }
 
 // enter makes the directory of a build and starts what it runs in.

@@ -98,7 +98,7 @@ func TestEnvironmentIsExactlyThis(t *testing.T) {
 	s := openBuild(t, e, plan.Param{Name: "MINE", Value: "a\nb"}, plan.Param{Name: "TERM", Value: "xterm"},
 		plan.Param{Name: "WORKSPACE", Value: "/elsewhere"}, plan.Param{Name: marker, Value: "another"})
 	want := []string{
-		"PATH=" + os.Getenv("PATH"), "SHELL=" + e.shell, "HOME=" + s.dir + "/home", "TMPDIR=" + s.dir + "/tmp", "LANG=C.UTF-8", "TERM=xterm", "CI=true",
+		"PATH=" + os.Getenv("PATH"), "SHELL=" + e.shell, "USER=" + e.user, "LOGNAME=" + e.user, "HOME=" + s.dir + "/home", "TMPDIR=" + s.dir + "/tmp", "LANG=C.UTF-8", "TERM=xterm", "CI=true",
 		"MINE=a\nb", "WORKSPACE=" + s.dir + "/workspace", marker + "=" + s.record, "",
 	}
 	if diff := cmp.Diff(want, strings.Split(must(t, s, "cat /proc/$$/environ"), "\x00")); diff != "" {

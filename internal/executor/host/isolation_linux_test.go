@@ -38,35 +38,19 @@ func testUsers() Users {
 	return Users{First: first + n*each, Last: first + n*each + each - 1}
 }
 
-// newIsolated returns an executor with all isolation that a server without limits has. Private are files that no step may see.
-func newIsolated(t testing.TB, repositories string, private ...string) *Executor {
+// newIsolated returns an executor with all isolation that a server without limits has.
+func newIsolated(t testing.TB, repositories string) *Executor {
+	t.Helper()
+	return newShowing(t, repositories, nil)
+}
+
+// newShowing returns one whose steps can see more of the machine, but not what is private.
+func newShowing(t testing.TB, repositories string, show []string, private ...string) *Executor {
 	t.Helper()
 	needs.Program(t, "bwrap")
 	dir := t.TempDir()
-	e := isolated(t, dir, repositories, Isolation{Want: Auto, Private: append(private, dir), Users: testUsers()})
-	if e.bubblewrap == nil || os.Geteuid() == 0 && e.users == nil { // limits are for those who may set them
-		t.Fatal(e.Gaps())
-	}
+	e := isolated(t, dir, repositories, Isolation{Want: Auto, Show: show, Private: append(private, dir), Users: testUsers()})
 	if err := e.Recover(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// newWithUsers returns one on a machine that has no namespaces for it.
-func newWithUsers(t *testing.T, repositories string) *Executor {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can be somebody else")
-	}
-	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o711); err != nil { //nolint:gosec // others have to come through
-			t.Fatal(err)
-		}
-	}
-	e := isolated(t, dir, repositories, Isolation{})
-	if err := e.tryUsers(Isolation{Users: testUsers(), Reach: func() error { return nil }}); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -102,35 +86,6 @@ func TestContractSandbox(t *testing.T) {
 	executortest.Run(t, func(t *testing.T, repositories string) executor.Executor { return newIsolated(t, repositories) })
 }
 
-func TestContractUsers(t *testing.T) {
-	t.Parallel()
-	executortest.Run(t, func(t *testing.T, repositories string) executor.Executor { return newWithUsers(t, repositories) })
-}
-
-// Another build that has the same user may put something else in the place of the file that waits for the first script.
-func TestScriptFileIsReplaced(t *testing.T) {
-	t.Parallel()
-	e := newWithUsers(t, t.TempDir())
-	victim := filepath.Join(t.TempDir(), "victim")
-	for name, plant := range map[string]func(path string) error{
-		"link":      func(path string) error { return os.Symlink(victim, path) },
-		"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
-		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
-	} {
-		s := openBuild(t, e)
-		path := s.path(scriptFile)
-		if err := errors.Join(os.Remove(path), plant(path), os.Lchown(path, s.owner.user, s.owner.group)); err != nil {
-			t.Fatal(err)
-		}
-		if got := must(t, s, "echo it runs"); got != "it runs\n" {
-			t.Errorf("%s: the step printed %q", name, got)
-		}
-	}
-	if text, err := os.ReadFile(victim); !os.IsNotExist(err) {
-		t.Errorf("the server has written elsewhere: %q, %v", text, err)
-	}
-}
-
 // refused runs a command that must not succeed.
 func refused(t *testing.T, s *session, command string) {
 	t.Helper()
@@ -144,14 +99,10 @@ func refused(t *testing.T, s *session, command string) {
 	}
 }
 
-// outside returns a directory that can be seen in a sandbox. Only root can make one; that of others is in a place that is empty there.
+// outside returns a directory of the machine whose mode protects nothing.
 func outside(t *testing.T) string {
 	t.Helper()
-	parent := "/"
-	if os.Geteuid() != 0 {
-		parent = "/var/tmp"
-	}
-	dir, err := os.MkdirTemp(parent, "outside")
+	dir, err := os.MkdirTemp("/var/tmp", "outside")
 	if err == nil {
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		err = os.Chmod(dir, 0o755) //nolint:gosec // so that its mode does not protect it
@@ -172,7 +123,7 @@ func TestIsolationOfFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e := newIsolated(t, t.TempDir(), data, key)
+	e := newShowing(t, t.TempDir(), []string{outside}, data, key)
 	other, s := openBuild(t, e), openBuild(t, e)
 	must(t, other, "echo of another > file; chmod -R a+rwX $HOME/..")
 	for _, command := range []string{
@@ -181,12 +132,17 @@ func TestIsolationOfFiles(t *testing.T) {
 		"cat " + key,
 		"grep . " + key,
 		"cat " + other.dir + "/workspace/file",
-		"ls -A " + e.dir + " | grep -v -e sandbox -e bin",
+		"ls -A " + e.dir,
+		"ls -A " + outside + " | grep .",
 		"touch " + data + "/new",
 		"touch " + e.dir + "/new",
 		"touch /new",
 		"touch /etc/new",
 		"touch /usr/bin/new",
+		"touch /run/new",
+		"touch /dev/new",
+		"cat /etc/shadow",
+		"ls /boot /home /root /srv /mnt /media /var/lib /var/log",
 		"umount " + data,
 		"mount -o remount,rw /",
 		"mount -o bind /proc/1/root/proc /mnt",
@@ -214,38 +170,29 @@ func TestIsolationOfFiles(t *testing.T) {
 	}
 }
 
-// TestIsolationOfChangingFiles checks that a private file may be removed after the start, as one with a first password is, and that one that comes
-// later is private too.
+// TestIsolationOfChangingFiles checks that a private file that comes after the start, beside what is shown, is private too.
 func TestIsolationOfChangingFiles(t *testing.T) {
 	t.Parallel()
 	outside := outside(t)
-	early, late := outside+"/early", outside+"/late"
-	if err := os.WriteFile(early, []byte("a secret\n"), 0o644); err != nil { //nolint:gosec // so that its mode does not protect it
+	late := outside + "/late"
+	e := newShowing(t, t.TempDir(), []string{outside}, late)
+	if err := errors.Join(os.WriteFile(late, []byte("a secret\n"), 0o644), os.WriteFile(outside+"/public", []byte("for all\n"), 0o644)); err != nil { //nolint:gosec // so that their modes do not protect them
 		t.Fatal(err)
 	}
-	e := newIsolated(t, t.TempDir(), early, late)
+	if err := errors.Join(e.closePools(), e.Recover(t.Context())); err != nil { // so that sandboxes are made now
+		t.Fatal(err)
+	}
 	s := openBuild(t, e)
-	refused(t, s, "grep . "+early)
-	if os.Geteuid() == 0 {
-		must(t, s, "ls "+outside+" | grep early") // it is nothing else that hides it
-	}
-	if err := errors.Join(os.Remove(early), os.WriteFile(late, []byte("a secret\n"), 0o644)); err != nil { //nolint:gosec // as above
-		t.Fatal(err)
-	}
-	s = openBuild(t, e)
-	must(t, s, "true")
+	must(t, s, "grep . "+outside+"/public")
 	refused(t, s, "grep . "+late)
 }
 
 // TestIsolationOfProcesses is about what steps try with processes that are none of their business, and with their own privileges.
 func TestIsolationOfProcesses(t *testing.T) {
 	t.Parallel()
-	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, t.TempDir()), "users": nil} {
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, t.TempDir())} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if e == nil {
-				e = newWithUsers(t, t.TempDir())
-			}
 			bystander := exec.Command("sleep", "1000")
 			if err := bystander.Start(); err != nil {
 				t.Fatal(err)
@@ -321,7 +268,7 @@ func TestIsolationUsers(t *testing.T) {
 	repo := sourcetest.New(t, repositories+"/app")
 	repo.Write("dir/file", "content")
 	commit := repo.Commit("first")
-	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories), "users": newWithUsers(t, repositories)} {
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			first, second := openBuild(t, e), openBuild(t, e)
@@ -358,7 +305,10 @@ func TestIsolationUsers(t *testing.T) {
 // TestIsolationOfCaches checks that the steps can use and change a build's copy of a cache, and that nobody but the server can afterwards.
 func TestIsolationOfCaches(t *testing.T) {
 	t.Parallel()
-	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, t.TempDir()), "users": newWithUsers(t, t.TempDir())} {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, t.TempDir())} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			generation, layer := filepath.Join(e.dir, "..", "generation"), filepath.Join(e.dir, "..", "npm-0")
@@ -439,12 +389,9 @@ func TestIsolationPlanted(t *testing.T) {
 	app.Git("submodule", "--quiet", "add", "../lib", "sub/lib")
 	app.Commit("app")
 	checkout := plan.Step{Checkout: &plan.Checkout{URL: app.URL(), Branch: "main", Submodules: true}}
-	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories), "users": nil} {
+	for name, e := range map[string]*Executor{"sandbox": newIsolated(t, repositories)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if e == nil {
-				e = newWithUsers(t, repositories)
-			}
 			s := openBuild(t, e)
 			must(t, s, "mkdir -p sub/lib; cd sub/lib; git init --quiet .; git -c user.name=x -c user.email=x commit --quiet --allow-empty -m x; git remote add origin "+lib.URL()+"; git config filter.planted.smudge 'touch "+repositories+"/obeyed; cat'; echo '* filter=planted' > .git/info/attributes")
 			var out strings.Builder
@@ -588,12 +535,21 @@ func TestIsolationRequired(t *testing.T) {
 	if err := os.Symlink("/bin/sh", path+"/sh"); err != nil {
 		t.Fatal(err)
 	}
-	config := Config{Dir: t.TempDir(), Path: path, Isolation: Isolation{Want: Require, Reach: func() error { return nil }}}
-	if _, err := New(config); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "install the package bubblewrap") {
-		t.Error(err)
+	users := testUsers()
+	for _, want := range []Want{Auto, Require} {
+		e, err := New(Config{Dir: t.TempDir(), Path: path, Isolation: Isolation{Want: want, Users: users}})
+		if err == nil {
+			err = e.Close()
+			t.Errorf("%s: an executor was made, %v", want, err)
+			continue
+		}
+		for _, say := range []string{"--sandbox " + string(want), "install the package bubblewrap", "--executor container", "--sandbox off"} {
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), say) {
+				t.Errorf("%s: %v does not say %q", want, err, say)
+			}
+		}
 	}
-	config.Isolation.Want = Auto
-	e, err := New(config)
+	e, err := New(Config{Dir: t.TempDir(), Path: path, Isolation: Isolation{Want: Try, Users: users}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -606,6 +562,49 @@ func TestIsolationRequired(t *testing.T) {
 		t.Errorf("the gaps are %q", gaps)
 	}
 	must(t, openBuild(t, e), "true")
+}
+
+// TestIsolationRefuses checks what cannot be asked for.
+func TestIsolationRefuses(t *testing.T) {
+	t.Parallel()
+	needs.Program(t, "bwrap")
+	private, users := outside(t), testUsers()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for say, want := range map[string]Isolation{
+		"--sandbox-paths: " + private + " is private":            {Private: []string{private}, Show: []string{private}},
+		"--sandbox-paths: " + private + "/below is private":      {Private: []string{private}, Show: []string{private + "/below"}},
+		"--sandbox-paths: " + home + " is private":               {Show: []string{home}},
+		"--sandbox-paths: must be files or directories that are": {Show: []string{private + "/none"}},
+		"--sandbox-paths: must not be /proc":                     {Show: []string{"/proc/1"}},
+		"--sandbox-paths: must not be /tmp":                      {Show: []string{"/tmp"}},
+	} {
+		if err := os.MkdirAll(private+"/below", 0o755); err != nil { //nolint:gosec // its mode is not to protect it
+			t.Fatal(err)
+		}
+		want.Want, want.Users = Auto, users
+		if e, err := New(Config{Dir: t.TempDir(), Path: os.Getenv("PATH"), Isolation: want}); err == nil {
+			t.Errorf("%q: it was not refused, %v", say, e.Close())
+		} else if !strings.Contains(err.Error(), say) {
+			t.Errorf("%v, want %q", err, say)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	for say, want := range map[string]Isolation{
+		"--build-users: are 1000, and 1001 builds run at a time (--slots)": {Users: users, Builds: 1001},
+		"--build-users: there is nobody":                                   {},
+	} {
+		want.Want = Auto
+		if e, err := New(Config{Dir: t.TempDir(), Path: os.Getenv("PATH"), Isolation: want}); err == nil {
+			t.Errorf("%q: it was not refused, %v", say, e.Close())
+		} else if !strings.Contains(err.Error(), say) {
+			t.Errorf("%v, want %q", err, say)
+		}
+	}
 }
 
 func TestParseUsers(t *testing.T) {

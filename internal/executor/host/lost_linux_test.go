@@ -124,8 +124,12 @@ func serve(dir string) {
 		panic(err)
 	}
 	record := uuid.NewString()
-	s, err := e.Open(context.Background(), executor.Build{Record: record, Env: []plan.Param{{Name: "TETHER", Value: tetherIn(dir)}}})
+	s, err := e.Open(context.Background(), executor.Build{Record: record, Env: []plan.Param{{Name: "TETHER", Value: filepath.Join(e.insideDir(record), "tether")}}})
 	if err != nil {
+		panic(err)
+	}
+	name := filepath.Join(e.BuildDir(record), "tether")
+	if err := errors.Join(syscall.Mkfifo(name, 0o600), s.(*session).owner.give(s.(*session).buildDir, "tether")); err != nil {
 		panic(err)
 	}
 	fmt.Println(filepath.Join(e.BuildDir(record), "workspace"))
@@ -133,8 +137,8 @@ func serve(dir string) {
 	panic(err)
 }
 
-// startServer starts a server as the given user and waits until its build runs.
-func startServer(t *testing.T, dir string, env ...string) (server *exec.Cmd, workspace string) {
+// startServer starts a server and waits until its build runs. The returned function waits until nothing of the build does.
+func startServer(t *testing.T, dir string, env ...string) (server *exec.Cmd, workspace string, gone func()) {
 	t.Helper()
 	server = exec.Command("/proc/self/exe")
 	server.Env = append(append(os.Environ(), serveIn+"="+dir), env...)
@@ -149,10 +153,11 @@ func startServer(t *testing.T, dir string, env ...string) (server *exec.Cmd, wor
 	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
 	lines := bufio.NewScanner(out)
 	workspace = readLine(t, lines)
+	gone = tether{filepath.Join(filepath.Dir(workspace), "tether")}.hold(t)
 	if got := readLine(t, lines); got != "ready" {
 		t.Fatalf("the build printed %q", got)
 	}
-	return server, workspace
+	return server, workspace, gone
 }
 
 func readLine(t *testing.T, lines *bufio.Scanner) string {
@@ -163,14 +168,6 @@ func readLine(t *testing.T, lines *bufio.Scanner) string {
 	return lines.Text()
 }
 
-// tetherIn returns where the tether of a server's build is. It is not below /tmp, which a sandbox has its own of.
-func tetherIn(dir string) string {
-	if os.Geteuid() != 0 {
-		return dir + "/tether"
-	}
-	return "/var/lib/" + strings.ReplaceAll(strings.TrimPrefix(dir, "/"), "/", "-")
-}
-
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{"plain": nil, "isolated": {serveIsolated + "=yes"}} {
@@ -178,21 +175,9 @@ func TestServerKilled(t *testing.T) {
 			t.Parallel()
 			if env != nil {
 				needs.Program(t, "bwrap")
-				if os.Geteuid() != 0 {
-					t.Skip("there is no place for the tether that both this user and a sandbox can come to")
-				}
 			}
 			dir := t.TempDir()
-			name := tetherIn(dir)
-			if err := syscall.Mkfifo(name, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = os.Remove(name) })
-			if err := os.Chmod(name, 0o666); err != nil { //nolint:gosec // steps may be somebody else
-				t.Fatal(err)
-			}
-			gone := tether{name}.hold(t)
-			server, workspace := startServer(t, dir, env...)
+			server, workspace, gone := startServer(t, dir, env...)
 			if err := server.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -343,7 +328,7 @@ func TestKilledWhileItWaits(t *testing.T) {
 func TestSupervisorLeftBehind(t *testing.T) {
 	t.Parallel()
 	e := newExecutor(t, "/")
-	e.patience = 50 * time.Millisecond
+	e.patience = 500 * time.Millisecond
 	left, err := startSupervisor(e.dir, e.patience)
 	if err != nil {
 		t.Fatal(err)

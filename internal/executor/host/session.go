@@ -108,7 +108,7 @@ func (s *session) script(ctx context.Context, step plan.Step, out io.Writer) (re
 	before := s.supervisor.group.outOfMemory()
 	result, err = s.run(ctx, s.supervisor, protocol.Command{
 		Path: shell, Args: []string{filepath.Base(shell), "-e", filepath.Join(s.insidePath, scriptFile)}, Dir: e.Workspace(s.record), Env: env,
-		User: s.owner.user, Group: s.owner.group,
+		User: s.owner.user, Group: s.owner.group, Processes: s.limits.processes,
 	}, out)
 	if err == nil && !result.Succeeded() && s.supervisor.group.outOfMemory() > before {
 		result.Reason = fmt.Sprintf("the kernel ended a process of the step, since it needed more memory than the %d GiB of the build's class", s.limits.memory>>30)

@@ -46,14 +46,19 @@ func startSupervisor(dir string, patience time.Duration) (*supervisor, error) {
 }
 
 // start starts a sandbox for the build in a directory, with its supervisor.
-func (b *bubblewrap) start(shared []string, executorDir, dir string, patience time.Duration) (*supervisor, error) {
-	program, err := os.Open("/proc/self/exe") // which may have another name by now, or one that cannot be seen in the sandbox
+func (b *bubblewrap) start(executorDir, dir string, patience time.Duration) (*supervisor, error) {
+	program, err := os.Open("/proc/self/exe") // which may have another name by now, and cannot be seen in the sandbox
 	if err != nil {
 		return nil, err
 	}
 	defer program.Close()
-	args, env := b.command(shared, executorDir, dir, protocol.Name, "/proc/self/fd/4")
-	v, err := start(&exec.Cmd{Path: b.program, Args: args, Env: env}, patience, program)
+	a, err := b.arguments(executorDir, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	process := &exec.Cmd{Path: b.program, Args: a.list, Env: []string{"PATH=" + runDir}}
+	v, err := start(process, patience, append([]*os.File{program}, a.files...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +102,27 @@ func start(process *exec.Cmd, patience time.Duration, files ...*os.File) (*super
 		return nil, errors.Join(err, control.Close())
 	}
 	return &supervisor{process: process, control: control, patience: patience}, nil
+}
+
+// landlockGap says what this kernel's Landlock cannot do; nothing when it can do all that is asked of it.
+func landlockGap() string {
+	if abi := protocol.LandlockABI(); !protocol.HasScopes(abi) {
+		return fmt.Sprintf("builds that run at the same time can talk to each other over sockets with abstract names: the kernel has version %d of Landlock; "+
+			"Linux 6.12 or later has what is needed, where landlock is among its security modules", abi)
+	}
+	return ""
+}
+
+// memoryFile returns a file that is nowhere, with its content, to be read from its beginning.
+func memoryFile(content string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("atelier", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "memory")
+	_, err1 := f.WriteString(content)
+	_, err2 := f.Seek(0, io.SeekStart)
+	return f, errors.Join(err1, err2)
 }
 
 // newPipe returns a pipe whose reading takes no thread, and whose other end is as programs expect it.

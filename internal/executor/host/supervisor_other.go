@@ -28,6 +28,10 @@ var errGone = errors.New("the supervisor of the build is gone")
 
 func checkSystem() error { return nil }
 
+func memoryFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func landlockGap() string { return "" }
+
 func newPipe() (reader, writer *os.File, err error) { return os.Pipe() }
 
 func sweep(context.Context, string, int) error { return nil }
@@ -36,7 +40,7 @@ func awaitSupervisors(context.Context, string, time.Duration) error { return nil
 
 func startSupervisor(string, time.Duration) (*supervisor, error) { return &supervisor{}, nil }
 
-func (*bubblewrap) start([]string, string, string, time.Duration) (*supervisor, error) {
+func (*bubblewrap) start(string, string, time.Duration) (*supervisor, error) {
 	return nil, errors.New("only Linux has namespaces")
 }
 

@@ -31,6 +31,12 @@ const (
 	Refused Reply = 'x' // the errno of fork, chdir or exec
 )
 
+// BuildDir is how the directory of a build is called in its sandbox.
+const BuildDir = "/build"
+
+// Scratch are the directories of a sandbox, besides the build's own, in which its commands may make files.
+var Scratch = [...]string{"/tmp", "/var/tmp", "/dev/shm"}
+
 // Command is a program to run. It gets an empty standard input, and prints to the file that comes with it.
 type Command struct {
 	Path string   // of the program, absolute
@@ -38,14 +44,19 @@ type Command struct {
 	Dir  string   // absolute
 	Env  []string // all of it
 
-	// User and Group are those that the program runs as, without any privilege and without a way to get one; 0 for the supervisor's own.
+	// User and Group are those that the program runs as; 0 for the supervisor's own. In a sandbox it has no privilege and no way to
+	// get one.
 	User, Group int
+
+	// Processes is how many processes and threads the user may have in a sandbox, as far as the kernel counts them for each of them; 0 for
+	// any number.
+	Processes int
 }
 
 // Encode returns the command as the body of a [Run] frame. No part of a command may hold a zero byte; the kernel could not
 // take it either.
 func (c Command) Encode() []byte {
-	size := len(c.Path) + len(c.Dir) + 40
+	size := len(c.Path) + len(c.Dir) + 50
 	for _, s := range c.Args {
 		size += len(s) + 1
 	}
@@ -58,6 +69,7 @@ func (c Command) Encode() []byte {
 	add(c.Dir)
 	add(strconv.Itoa(c.User))
 	add(strconv.Itoa(c.Group))
+	add(strconv.Itoa(c.Processes))
 	add(strconv.Itoa(len(c.Args)))
 	for _, s := range c.Args {
 		add(s)

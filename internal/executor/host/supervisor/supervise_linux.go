@@ -27,7 +27,10 @@ type supervisor struct {
 	running  bool
 	ended    chan struct{} // closed when the command and all that came of it are gone
 
-	restricted bool // the thread that starts commands gives them no privileges and no keyrings
+	sandboxed  bool // this is the first process of a sandbox
+	ruleset    int  // of Landlock, for commands in a sandbox; -1 for none
+	restricted bool // what the thread starts that starts commands cannot get more than it has
+	score      int  // the open file that says whom the kernel ends when memory runs out; -1 for none
 }
 
 // supervise runs commands until the control socket closes. One goroutine starts them as soon as it hears of them, and this one awaits
@@ -39,14 +42,16 @@ func supervise() (exitCode int) {
 	}
 	syscall.Umask(0o022) // not the server's, which may be that of a hardened unit
 	keepFiles()
-	if os.Getpid() == 1 { // in a sandbox, where steps of the same user must not look into this process or change it
+	s := &supervisor{started: make(chan int, 1), sandboxed: os.Getpid() == 1, ruleset: -1}
+	if s.sandboxed { // where steps of the same user must not look into this process or change it
 		const setDumpable = 4
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0); errno != 0 {
 			return 1
 		}
+		s.ruleset = newRuleset()
 	}
+	s.score = openScore()
 	spareThreads()
-	s := &supervisor{started: make(chan int, 1)}
 	go s.listen()
 	for pid := range s.started {
 		s.await(pid)
@@ -126,18 +131,19 @@ func decode(b []byte) (c Command, ok bool) {
 			start = i + 1
 		}
 	}
-	const first = 5 // of the arguments
+	const first = 6 // of the arguments
 	if len(fields) < first {
 		return Command{}, false
 	}
 	user, err1 := strconv.Atoi(fields[2])
 	group, err2 := strconv.Atoi(fields[3])
-	n, err3 := strconv.Atoi(fields[4])
-	if err1 != nil || err2 != nil || err3 != nil || user < 0 || group < 0 || n < 1 || n > len(fields)-first {
+	processes, err3 := strconv.Atoi(fields[4])
+	n, err4 := strconv.Atoi(fields[5])
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || processes < 0 || user < 0 || group < 0 || n < 1 || n > len(fields)-first {
 		return Command{}, false
 	}
 	return Command{
-		Path: fields[0], Dir: fields[1], User: user, Group: group, Args: fields[first : first+n], Env: fields[first+n:],
+		Path: fields[0], Dir: fields[1], User: user, Group: group, Processes: processes, Args: fields[first : first+n], Env: fields[first+n:],
 	}, true
 }
 
@@ -234,12 +240,16 @@ func (s *supervisor) start(c Command, output int) (pid int, err error) {
 	s.reaping.Lock()
 	defer s.reaping.Unlock()
 	sys := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	if c.User != 0 {
-		if err := s.restrict(); err != nil {
+	if s.sandboxed {
+		if err := s.restrict(c.Processes); err != nil {
 			return 0, err
 		}
+	}
+	if c.User != 0 {
 		sys.Credential = &syscall.Credential{Uid: uint32(c.User), Gid: uint32(c.Group)}
 	}
+	s.offer(commandScore)
+	defer s.offer(ownScore)
 	pid, err = syscall.ForkExec(c.Path, c.Args, &syscall.ProcAttr{
 		Dir: c.Dir, Env: c.Env, Files: []uintptr{uintptr(stdin), uintptr(output), uintptr(output)}, Sys: sys,
 	})
@@ -247,21 +257,6 @@ func (s *supervisor) start(c Command, output int) (pid int, err error) {
 		s.running, s.stopping, s.ended = true, false, make(chan struct{})
 	}
 	return pid, err
-}
-
-// restrict makes programs with privileges of their own, such as sudo, give none to what this thread starts, and keeps all of it from the
-// kernel's keyrings. Commands are started by no other thread.
-func (s *supervisor) restrict() error {
-	if s.restricted {
-		return nil
-	}
-	const setNoNewPrivileges = 38
-	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, setNoNewPrivileges, 1, 0, 0, 0, 0); errno != 0 {
-		return errno
-	}
-	denyKeyrings()
-	s.restricted = true
-	return nil
 }
 
 // awaitChild returns when a child or an adopted orphan has ended, and false when there is none any more. It leaves the
