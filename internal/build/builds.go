@@ -56,13 +56,17 @@ func (s *Service) start(ctx context.Context, job Job, req StartRequest, starter 
 	if err := checkEnabled(job); err != nil {
 		return Record{}, err // also when a token would give the answer of before
 	}
+	by, err := s.valueRights(ctx, starter(job), job, req)
+	if err != nil {
+		return Record{}, err
+	}
 	now := s.now()
 	day := Day(now, s.Zone)
 	draft := func(job *Job, dailyCount int) (Record, error) {
 		if err := checkEnabled(*job); err != nil {
 			return Record{}, err // it was disabled just now
 		}
-		return s.draft(starter(*job), req, job, now, DailyNumber(day, dailyCount))
+		return s.draft(starter(*job), by, req, job, now, DailyNumber(day, dailyCount))
 	}
 	var repeated bool
 	if req.Token == "" {
@@ -81,6 +85,20 @@ func (s *Service) start(ctx context.Context, job Job, req StartRequest, starter 
 	return record, nil
 }
 
+// valueRights finds out which values somebody may give who starts a build.
+func (s *Service) valueRights(ctx context.Context, actor Actor, job Job, req StartRequest) (valueRights, error) {
+	by := valueRights{maxValue: s.MaxValue}
+	if len(req.Parameters) == 0 {
+		return by, nil
+	}
+	err := s.Check(ctx, actor, job.Ref(), Modify)
+	if err != nil && !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.NotFound) {
+		return by, err
+	}
+	by.edits = err == nil
+	return by, nil
+}
+
 func checkEnabled(job Job) error {
 	if job.Disabled == nil {
 		return nil
@@ -96,8 +114,8 @@ func because(reason string) string {
 }
 
 // draft makes the record of a new build and moves the job's counters on.
-func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, daily string) (Record, error) {
-	resolved, err := resolveParameters(*job, req.Parameters, s.MaxValue, s.Sealer)
+func (s *Service) draft(actor Actor, by valueRights, req StartRequest, job *Job, now time.Time, daily string) (Record, error) {
+	resolved, err := resolveParameters(*job, req.Parameters, by, s.Sealer)
 	if err != nil {
 		return Record{}, err
 	}
@@ -109,7 +127,7 @@ func (s *Service) draft(actor Actor, req StartRequest, job *Job, now time.Time, 
 		Number: job.LastNumber, DailyNumber: daily, ExecutionID: newExecutionID(),
 		UserID: actor.UserID, UserName: actor.UserName, Unattended: req.unattended, Trigger: req.Trigger,
 		Repo:       repoOf(source),
-		Parameters: resolved.values, Warnings: append(resolved.warnings, req.Warnings...),
+		Parameters: resolved.values, Warnings: req.Warnings,
 		State: Queued, Region: s.Region, CreatedAt: now, ScheduledAt: now, QueuedAt: now,
 	}
 	if r.Trigger == "" {

@@ -48,7 +48,7 @@ func hideCopies(r *Record, sealer Sealer) error {
 		if err != nil {
 			return err
 		}
-		r.Parameters[i] = Value{Name: v.Name, Value: sealed, Private: true, Copy: true}
+		r.Parameters[i] = Value{Name: v.Name, Value: sealed, Private: true, Copy: true, Chosen: v.Chosen}
 	}
 	return nil
 }

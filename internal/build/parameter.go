@@ -66,7 +66,7 @@ func CheckParameterName(name string) string {
 		return "must be 1 to 128 letters, digits or underscores, found " + quote(name)
 	case slices.Contains(reservedNames, name):
 		return quote(name) + " is reserved; it would change how every program runs"
-	case slices.Contains(SystemParameters, name):
+	case slices.Contains(SystemParameters, name) || strings.HasPrefix(name, servicePrefix):
 		return quote(name) + " is set by the service and cannot be defined"
 	default:
 		return ""
@@ -150,13 +150,19 @@ type Sealer interface {
 type resolution struct {
 	values   []Value
 	counters map[string]string // the auto-increment parameters' values for the next build
-	warnings []string
 }
 
-// resolveParameters works out what a build of job runs with when it is started with the given values.
-func resolveParameters(job Job, given []NameValue, maxValue int, sealer Sealer) (resolution, error) {
+// valueRights say which values somebody may give who starts a build.
+type valueRights struct {
+	edits    bool // may edit the task, and so give values to all parameters, and to others
+	maxValue int  // characters
+}
+
+// resolveParameters works out what a build of job runs with when it is started with the given values. What cannot be used is an error: nothing
+// is left out in silence. Who may not edit the task chooses values, and never what a program is or does.
+func resolveParameters(job Job, given []NameValue, by valueRights, sealer Sealer) (resolution, error) {
 	out := resolution{counters: make(map[string]string, len(job.Counters))}
-	chosen, err := checkGiven(given, maxValue)
+	chosen, err := checkGiven(given, by.maxValue)
 	if err != nil {
 		return resolution{}, err
 	}
@@ -168,17 +174,12 @@ func resolveParameters(job Job, given []NameValue, maxValue int, sealer Sealer) 
 		}
 		if v, ok := chosen[name]; ok {
 			delete(chosen, name)
-			switch {
-			case !p.Runtime() && name != BranchParameter:
-				out.warnings = append(out.warnings, "The value given for the parameter "+name+" is ignored: the parameter has no runtime setting.")
-			case p.Type() == TypeChoice && !p.Offers(v) && p.Private():
-				return resolution{}, fault.Field("parameter."+name, "the value is not one of those that the parameter, which is private, offers")
-			case p.Type() == TypeChoice && !p.Offers(v):
-				return resolution{}, fault.Field("parameter."+name, "found %s, allowed are: %s", quote(v), p.offered())
-			default:
-				if value.Value, err = sealPrivate(name, v, p.Private(), sealer); err != nil {
-					return resolution{}, err
-				}
+			if err := p.checkChoice(v, by); err != nil {
+				return resolution{}, err
+			}
+			value.Chosen = !by.edits
+			if value.Value, err = sealPrivate(name, v, p.Private(), sealer); err != nil {
+				return resolution{}, err
 			}
 		}
 		if p.Type() == TypeIncrement {
@@ -190,13 +191,30 @@ func resolveParameters(job Job, given []NameValue, maxValue int, sealer Sealer) 
 		v, left := chosen[g.Name]
 		switch {
 		case !left:
-		case slices.Contains(SystemParameters, g.Name):
-			out.warnings = append(out.warnings, "The value given for the parameter "+g.Name+" is ignored: the service sets it.")
+		case !by.edits && g.Name != BranchParameter:
+			return resolution{}, fault.Field("parameter."+g.Name, "the task does not define this parameter, and only who may edit the task can give it others")
 		default:
-			out.values = append(out.values, Value{Name: g.Name, Value: v})
+			out.values = append(out.values, Value{Name: g.Name, Value: v, Chosen: !by.edits})
 		}
 	}
 	return out, nil
+}
+
+// checkChoice reports why a parameter cannot have a value that is given at the start.
+func (p Parameter) checkChoice(value string, by valueRights) error {
+	field := "parameter." + p.Name()
+	switch {
+	case !by.edits && !p.Runtime() && p.Name() != BranchParameter:
+		return fault.Field(field, "the parameter has no runtime setting; only who may edit the task can give it a value at the start")
+	case !by.edits && changesPrograms(p.Name()):
+		return fault.Field(field, "a parameter of this name changes what programs do; only who may edit the task can give it a value")
+	case p.Type() == TypeChoice && !p.Offers(value) && p.Private():
+		return fault.Field(field, "the value is not one of those that the parameter, which is private, offers")
+	case p.Type() == TypeChoice && !p.Offers(value):
+		return fault.Field(field, "found %s, allowed are: %s", quote(value), p.offered())
+	default:
+		return nil
+	}
 }
 
 // checkGiven returns the values of a start request by name.
@@ -204,7 +222,7 @@ func checkGiven(given []NameValue, maxValue int) (map[string]string, error) {
 	chosen := make(map[string]string, len(given))
 	for i, g := range given {
 		field := "parameter[" + strconv.Itoa(i) + "]"
-		if why := CheckParameterName(g.Name); why != "" && !slices.Contains(SystemParameters, g.Name) {
+		if why := CheckParameterName(g.Name); why != "" {
 			return nil, fault.Field(field+".name", "%s", why)
 		}
 		if _, twice := chosen[g.Name]; twice {
@@ -212,6 +230,9 @@ func checkGiven(given []NameValue, maxValue int) (map[string]string, error) {
 		}
 		if n := utf8.RuneCountInString(g.Value); n > maxValue {
 			return nil, fault.Field(field+".value", "has %d characters, at most %d are allowed", n, maxValue)
+		}
+		if strings.Contains(g.Value, "\x00") {
+			return nil, fault.Field(field+".value", "holds a zero byte, which no environment variable can")
 		}
 		chosen[g.Name] = g.Value
 	}

@@ -84,6 +84,7 @@ type Value struct {
 	Value   string
 	Private bool
 	Copy    bool // private only because it holds the value of another one, which is the secret
+	Chosen  bool // at the start, by somebody who may not edit the task
 }
 
 // RunTime returns how long the build ran: from its start to its end, or to now while it runs. Zero when it never started.

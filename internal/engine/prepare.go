@@ -33,6 +33,7 @@ type prepared struct {
 	configErr    error // why that is not known
 	timeout      time.Duration
 	params       []plan.Param // the record's, in plain text
+	untrusted    []string     // those of them that somebody chose who may not edit the task
 	secrets      []string
 	sources      Sources                      // of the task's repository
 	credentials  map[string]source.Credential // of checkouts, by service endpoint
@@ -140,7 +141,7 @@ func (r *run) readSource(p *prepared) (plan.Input, error) {
 // input is what the plan is made of.
 func (r *run) input(p *prepared, src build.Source, file *plan.File) plan.Input {
 	return plan.Input{
-		Job: p.config, File: file, Params: p.params, System: r.systemParameters(p),
+		Job: p.config, File: file, Params: p.params, Untrusted: p.untrusted, System: r.systemParameters(p),
 		Source: plan.Source{
 			URL: src.URL, Branch: p.branch, Tag: p.tag, Commit: p.info.Commit, Fixed: r.record.RefKind != build.ByBranch,
 		},
@@ -171,6 +172,9 @@ func (r *run) openParameters(p *prepared) error {
 			p.secrets = append(p.secrets, value)
 		}
 		p.params = append(p.params, plan.Param{Name: v.Name, Value: value})
+		if v.Chosen {
+			p.untrusted = append(p.untrusted, v.Name)
+		}
 	}
 	p.branch, p.tag = r.record.Ref(func(name string) string {
 		i := slices.IndexFunc(p.params, func(q plan.Param) bool { return q.Name == name })

@@ -200,6 +200,84 @@ func TestUnchangedScripts(t *testing.T) {
 	}
 }
 
+// TestUntrustedValues: what somebody chose who may not edit the task is taken as it is, and becomes no part of a program.
+func TestUntrustedValues(t *testing.T) {
+	t.Parallel()
+	const text = "line 1 of the script: the value of X, which does not come from who may edit the task, "
+	arithmetic := text + "stands in arithmetic, in which the shell would run what it says; it must be a whole number"
+	program := func(name string) string {
+		return text + "becomes program text of " + name + "; it may have letters, digits, blanks and _ . , : / @ % + = - there"
+	}
+	for script, want := range map[string]string{
+		"echo ${X} \"$X\" '${X}' <<END\n${X}\nEND":        "",
+		"echo $((${X} + 1))":                              arithmetic,
+		"echo $((X + 1))":                                 arithmetic,
+		"echo $(($X))":                                    arithmetic,
+		"((X > 1))":                                       arithmetic,
+		"let N=X":                                         arithmetic,
+		"let 'N = ${X}'":                                  "",
+		"[[ ${X} -gt 1 ]]":                                arithmetic,
+		"[[ 1 -eq X ]]":                                   arithmetic,
+		"[ ${X} -gt 1 ]":                                  "",
+		"[[ ${X} == 1 ]]":                                 "",
+		"N[${X}]=1":                                       arithmetic,
+		"echo ${N[X]}":                                    arithmetic,
+		"echo ${N:X:1}":                                   arithmetic,
+		"echo ${!X}":                                      arithmetic,
+		"for ((i = 0; i < X; i++)); do :; done":           arithmetic,
+		"X=1; echo $((X + 1))":                            "",
+		"bash -c \"echo ${X}\"":                           program("bash"),
+		"bash -c 'echo ${X}'":                             "",
+		"bash -ec \"$X\"":                                 program("bash"),
+		"eval echo $X":                                    program("eval"),
+		"eval 'echo $X'":                                  "",
+		"trap \"rm ${X}\" EXIT":                           program("trap"),
+		"ssh -p 22 host \"echo ${X}\"":                    program("ssh"),
+		"ssh host 'echo ${X}'":                            "",
+		"python3 -c 'print(\"${X}\")'":                    program("python3"),
+		"/usr/bin/env python3 -c \"print('${X}')\"":       program("python3"),
+		"node -e 'x(\"${X}\")'":                           program("node"),
+		"perl -pi -e 's/a/${X}/' file":                    program("perl"),
+		"awk '{print \"${X}\"}' file":                     program("awk"),
+		"sed -i \"s/a/${X}/\" file":                       program("sed"),
+		"bash <<END\necho ${X}\nEND":                      strings.Replace(program("bash"), "line 1", "line 2", 1),
+		"python3 - <<'END'\nprint('${X}')\nEND":           strings.Replace(program("python3"), "line 1", "line 2", 1),
+		"bash -c \"$(cat <<'END'\necho ${X}\nEND\n)\"":    "",
+		"python3 script.py \"${X}\"":                      "",
+		"docker run image sh -c \"echo ${X}\"":            program("sh"),
+		"sudo -u me sh -c 'echo ${X}'":                    "",
+		"echo bash -c \"${X}\"":                           "",
+		"cat <<END | sh\necho ${X}\nEND":                  strings.Replace(program("sh"), "line 1", "line 2", 1),
+		"su me -c \"echo ${X}\"":                          program("su"),
+		"find . -exec sh -c \"echo ${X}\" \\;":            program("sh"),
+		"printf '%s' \"$(python3 -c 'print(\"${X}\")')\"": program("python3"),
+	} {
+		in := plan.Input{
+			Job:       build.Config{Steps: []build.ActionStep{{ModuleID: "sh", Name: "Step", Properties: map[string]any{"command": script}}}},
+			Params:    []plan.Param{{Name: "SECRET", Value: "secret"}, {Name: "X", Value: "${SECRET}'\"`"}},
+			Untrusted: []string{"X"},
+		}
+		p, err := plan.New(in)
+		got := ""
+		if err != nil {
+			got = strings.TrimPrefix(err.Error(), "steps[0].properties.command: ")
+		} else if p.Env[1].Value != in.Params[1].Value {
+			t.Errorf("the value is %q", p.Env[1].Value)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", script, got, want)
+		}
+		in.Params[1].Value = "42"
+		if _, err := plan.New(in); err != nil {
+			t.Errorf("a number in %s: %v", script, err)
+		}
+		in.Params[1].Value, in.Untrusted = "'\"`", nil
+		if _, err := plan.New(in); err != nil {
+			t.Errorf("an editor's value in %s: %v", script, err)
+		}
+	}
+}
+
 // FuzzValue: whatever a value is, it comes out as it is wherever a reference stands.
 func FuzzValue(f *testing.F) {
 	var scripts []string

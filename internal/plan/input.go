@@ -96,6 +96,11 @@ func newScope(file []Param, in Input, cycle func(name string, way []string)) sco
 	for _, p := range in.System {
 		s.values[p.Name] = p.Value // as it is
 	}
+	for name := range s.untrusted { // nobody chooses which other parameter's value goes where this one does
+		if value, given := raw[name]; given {
+			s.values[name] = value
+		}
+	}
 	for _, name := range order {
 		s.resolve(name, raw, nil, cycle)
 	}

@@ -42,6 +42,7 @@ type (
 		Value   string `json:"value"`
 		Private bool   `json:"private,omitempty"`
 		Copy    bool   `json:"copy,omitempty"`
+		Chosen  bool   `json:"chosen,omitempty"`
 	}
 )
 
