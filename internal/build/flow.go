@@ -56,7 +56,7 @@ func (r Record) Child(job FlowJob, source SourceInfo, now time.Time) Record {
 func (r Record) fresh(source SourceInfo, now time.Time) Record {
 	r.InfoID, r.ExecutionID = newUUID(), newExecutionID()
 	r.Branch, r.Commit, r.CommitMessage, r.CommitTime, r.BuildFile = source.Branch, source.Commit, source.Message, source.Time, ""
-	r.Warnings, r.State, r.Error, r.PrivatePool = nil, Queued, "", false
+	r.Warnings, r.State, r.Error, r.Logged, r.PrivatePool = nil, Queued, "", false, false
 	r.CreatedAt, r.ScheduledAt, r.QueuedAt = now, now, now
 	r.StartedAt, r.RunnableAt, r.FinishedAt = time.Time{}, time.Time{}, time.Time{}
 	r.StopRequestedAt, r.StopRequestedBy = time.Time{}, ""

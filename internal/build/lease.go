@@ -60,6 +60,10 @@ type End struct {
 	State State
 	Error string // for the record's errMsg; empty for a success
 	At    time.Time
+
+	// Logged says that the build had begun a log, so that it is missing when it is not there. One that ended before, or that could
+	// not open its log, has none.
+	Logged bool
 }
 
 // Held is a build that the database says an owner holds.

@@ -49,6 +49,7 @@ type Record struct {
 
 	State       State
 	Error       string // why it did not succeed; empty otherwise
+	Logged      bool   // it is over, and had begun a log
 	PrivatePool bool   // ran on an executor of the user's own
 	Region      string
 

@@ -126,7 +126,7 @@ func (r *run) end(end *build.End) error {
 	}
 	r.awaitEnded()
 	crash.At(crash.LogClosed)
-	end.At = moment(r.Now())
+	end.At, end.Logged = moment(r.Now()), r.log != nil || r.began
 	progress := build.Progress{End: end}
 	if r.began {
 		r.news = append(r.news, endRunning(r.steps, end.At, r.log.Size())...) // there is one after a panic

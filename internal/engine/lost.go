@@ -87,7 +87,7 @@ func (e *Engine) reclaimOne(ctx context.Context, lease build.Lease) error {
 	if err != nil { // which must not keep the build from ending
 		e.Log.Error("write the log of a lost build", "record", record.ID, "error", err)
 	}
-	end.At = moment(e.Now())
+	end.At, end.Logged = moment(e.Now()), err == nil || record.State == build.Running
 	err = e.Queue.Report(ctx, record.ID, lease.Fence, build.Progress{Steps: endRunning(steps, end.At, logEnd), End: &end})
 	if err == nil {
 		e.Logs.Finished(record.ID)
@@ -115,7 +115,8 @@ func (e *Engine) endOldest(ctx context.Context) (ended bool, err error) {
 		return false, err
 	}
 	end := build.End{State: build.Unschedulable, Error: fmt.Sprintf("The build waited for an executor for longer than %s.", e.QueueTimeout), At: moment(now)}
-	if _, err := e.appendFinalLine(lease.Record.ID, end.Error); err != nil { // which must not keep the build from ending
+	_, err = e.appendFinalLine(lease.Record.ID, end.Error)
+	if end.Logged = err == nil; err != nil { // which must not keep the build from ending
 		e.Log.Error("write the log of a build that waited too long", "record", lease.Record.ID, "error", err)
 	}
 	defer e.tell(lease.Record)

@@ -43,6 +43,7 @@ func (idle) StopBuild(build.RecordID) {}
 type fixture struct {
 	http.Handler
 	Parts
+	store   *store.Store
 	token   string
 	project string
 	job     build.Job
@@ -89,7 +90,7 @@ func newFixture(tb testing.TB) *fixture {
 	})
 	git, err := source.New(source.Config{Dir: filepath.Join(dir, "repositories"), Environ: os.Environ()})
 	must(err)
-	f := &fixture{token: token, project: project.ID, Parts: Parts{
+	f := &fixture{store: db, token: token, project: project.ID, Parts: Parts{
 		Builds: builds, IAM: users, Logs: texts, Artifacts: artifact.New(bucket, db, artifact.Config{}),
 		Keystore:  &keystore.Service{Store: db, Users: users, Sealer: sealer, Now: time.Now, Most: keystore.MaxFiles, Size: keystore.MaxSize},
 		Endpoints: &endpoint.Service{Store: db, Sealer: sealer, Now: time.Now},

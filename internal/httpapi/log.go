@@ -168,9 +168,11 @@ type downloadLogRequest struct {
 	Compress flag     `query:"compress"`
 }
 
-// checkLog reports a log that should be there and is not. A build that has begun has one, and until then it is taken for empty.
+// checkLog reports a log that should be there and is not, which only a record that is final tells: until then a log is empty as long
+// as it is not there. Its file is made after the database says that a server has taken the build, and again when another server
+// goes on with it; and a build can end before it has one.
 func (a *API) checkLog(record build.Record) error {
-	if record.StartedAt.IsZero() {
+	if !record.State.Final() || !record.Logged {
 		return nil
 	}
 	there, err := a.Logs.Exists(record.ID)

@@ -97,6 +97,9 @@ func (e *logEvents) follow(ctx context.Context, out *eventWriter, written <-chan
 		if err != nil {
 			return err
 		}
+		if err := e.checkLog(record); err != nil { // the next stream says so
+			return err
+		}
 		final := record.State.Final()
 		sent, err := e.sendChunk(out, final)
 		switch {

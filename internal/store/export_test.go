@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Statements returns the queries that the store has prepared.
+// Statements returns the queries that the store has prepared, without those that each database has of its own.
 func (s *Store) Statements() []string {
 	var all []string
 	for _, p := range []*pool{s.reader, s.writer} {
@@ -20,7 +20,7 @@ func (s *Store) Statements() []string {
 		all = append(all, slices.Collect(maps.Keys(p.stmts))...)
 		p.mu.RUnlock()
 	}
-	return all
+	return slices.DeleteFunc(all, func(q string) bool { return q == s.dialect.hasTable() })
 }
 
 // ExplainSQLite returns how SQLite would find the rows of a query, a line for each table.

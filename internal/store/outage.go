@@ -89,7 +89,7 @@ func (p *pool) rows(ctx context.Context, query string, args ...any) (*limitedRow
 	limited, cancel := context.WithTimeout(ctx, p.limit)
 	var rows *sql.Rows
 	err := p.afresh(limited, func() (err error) {
-		rows, err = p.query(limited, query, args...)
+		rows, err = p.query(limited, query, args...) //nolint:rowserrcheck // who reads limitedRows does
 		return err
 	})
 	if err != nil {

@@ -238,8 +238,8 @@ func end(ctx context.Context, t *tx, id build.RecordID, fence int64, e build.End
 	case build.Succeeded, build.Failed, build.TimedOut:
 		from = "'running'"
 	}
-	return fenced(t.exec(ctx, `UPDATE records SET state = ?, error = ?, finished_at = ?, lease_owner = '', lease_until = 0`+also+`
-		WHERE id = ? AND lease_fence = ? AND state IN (`+from+`)`, string(e.State), e.Error, millis(e.At), string(id), fence))
+	return fenced(t.exec(ctx, `UPDATE records SET state = ?, error = ?, finished_at = ?, logged = ?, lease_owner = '', lease_until = 0`+also+`
+		WHERE id = ? AND lease_fence = ? AND state IN (`+from+`)`, string(e.State), e.Error, millis(e.At), e.Logged, string(id), fence))
 }
 
 // fenced turns "no row changed" into the news that the lease is lost.

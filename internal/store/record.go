@@ -18,7 +18,7 @@ var recordFields = []string{
 	"id", "info_id", "parent_id", "job_id", "job_name", "job_version", "config_kind", "number", "daily_number", "execution_id",
 	"user_id", "user_name", "trigger_type", "rerun", "repo", "ref_kind", "branch", "tag", "commit_id", "commit_message", "commit_time",
 	"build_file", "parameters", "warnings", "state", "error", "private_pool", "region", "created_at", "scheduled_at", "queued_at",
-	"started_at", "runnable_at", "finished_at", "stop_requested_at", "stop_requested_by", "flow", "flow_job", "unattended", "own_branch",
+	"started_at", "runnable_at", "finished_at", "stop_requested_at", "stop_requested_by", "flow", "flow_job", "unattended", "own_branch", "logged",
 }
 
 // A build is read together with its job, which says whose it is and whether it may still be seen.
@@ -61,7 +61,7 @@ func (r *recordRow) dest() []any {
 		&b.ID, &b.InfoID, &b.ParentID, &b.JobID, &b.JobName, &b.JobVersion, &b.ConfigKind, &b.Number, &b.DailyNumber, &b.ExecutionID,
 		&b.UserID, &b.UserName, &b.Trigger, &b.Rerun, &r.repo, &b.RefKind, &b.Branch, &b.Tag, &b.Commit, &b.CommitMessage, &r.commit,
 		&b.BuildFile, &r.parameters, &r.warnings, &b.State, &b.Error, &b.PrivatePool, &b.Region, &r.created, &r.scheduled, &r.queued,
-		&r.started, &r.runnable, &r.done, &r.stopAt, &b.StopRequestedBy, &b.Flow, &b.FlowJob, &b.Unattended, &b.OwnBranch,
+		&r.started, &r.runnable, &r.done, &r.stopAt, &b.StopRequestedBy, &b.Flow, &b.FlowJob, &b.Unattended, &b.OwnBranch, &b.Logged,
 		&b.BuildProjectID, &b.ProjectID, &b.DomainID, &r.creator,
 	}
 }
@@ -105,7 +105,7 @@ func insertRecord(ctx context.Context, t *tx, b build.Record) error {
 		string(b.ID), b.InfoID, string(b.ParentID), string(b.JobID), b.JobName, b.JobVersion, string(b.ConfigKind), b.Number, b.DailyNumber, b.ExecutionID,
 		b.UserID, b.UserName, string(b.Trigger), b.Rerun, asJSON(storedRepo(b.Repo)), string(b.RefKind), b.Branch, b.Tag, b.Commit, b.CommitMessage, millis(b.CommitTime),
 		b.BuildFile, asJSON(values), asJSON(b.Warnings), string(b.State), b.Error, b.PrivatePool, b.Region, millis(b.CreatedAt), millis(b.ScheduledAt), millis(b.QueuedAt),
-		millis(b.StartedAt), millis(b.RunnableAt), millis(b.FinishedAt), millis(b.StopRequestedAt), b.StopRequestedBy, b.Flow, b.FlowJob, b.Unattended, b.OwnBranch,
+		millis(b.StartedAt), millis(b.RunnableAt), millis(b.FinishedAt), millis(b.StopRequestedAt), b.StopRequestedBy, b.Flow, b.FlowJob, b.Unattended, b.OwnBranch, b.Logged,
 		build.TrendName(b.Repo.Name))
 	return err
 }

@@ -257,11 +257,11 @@ func testRecords(t *testing.T, open Opener) {
 		report(build.Progress{Source: &source})
 		report(build.Progress{Begin: &build.Begin{At: start.Add(2 * time.Second), PrivatePool: true}, Steps: []build.Step{step, {RecordID: record.ID, Sequence: 2, ID: "s2", Stage: "stage2", State: build.StepWaiting}}})
 		report(build.Progress{Steps: []build.Step{later}})
-		report(build.Progress{End: &build.End{State: build.Failed, Error: "step Run failed", At: start.Add(4 * time.Second)}})
+		report(build.Progress{End: &build.End{State: build.Failed, Error: "step Run failed", At: start.Add(4 * time.Second), Logged: true}})
 
 		want := record
 		want.Branch, want.Commit, want.CommitMessage, want.CommitTime, want.BuildFile = source.Branch, source.Commit, source.Message, source.Time, source.BuildFile
-		want.State, want.Error, want.PrivatePool = build.Failed, "step Run failed", true
+		want.State, want.Error, want.Logged, want.PrivatePool = build.Failed, "step Run failed", true, true
 		want.StartedAt, want.RunnableAt, want.FinishedAt = start.Add(time.Second), start.Add(2*time.Second), start.Add(4*time.Second)
 		got, _, err := s.Record(t.Context(), job.ID, 1)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
