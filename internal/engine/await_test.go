@@ -90,6 +90,10 @@ func (w *world) wantEnd(r build.Record, state build.State, text string) {
 		w.t.Errorf("build %d is %s with the error %q, want %s with %q\nits log:\n%s\nthe server's:\n%s",
 			r.Number, r.State, r.Error, state, text, w.log(r.ID), w.server.String())
 	}
+	// A record never says that there was a log when there was none, and says it of every build that has run.
+	if there, err := w.logs.Exists(r.ID); err != nil || r.Logged && !there || !r.Logged && !r.RunnableAt.IsZero() {
+		w.t.Errorf("build %d is %s and has had a log: %t; it is there: %t, %v", r.Number, r.State, r.Logged, there, err)
+	}
 }
 
 // states returns the states of a build's steps, the preparation's first.

@@ -125,7 +125,7 @@ func TestOldestFirst(t *testing.T) {
 // A build that no executor takes does not wait for ever.
 func TestQueueTimeout(t *testing.T) {
 	t.Parallel()
-	w := newStarted(t, func(p *engine.Parts) { p.Slots, p.QueueTimeout, p.LeaseTime = 1, time.Second, 3*time.Second })
+	w := newStarted(t, func(p *engine.Parts) { p.Slots, p.QueueTimeout, p.LeaseTime = 1, time.Second, briefLease })
 	pipe := newTether(t)
 	running := w.begin(w.scripts(pipe.wicked()))
 	w.printed(running.ID, "] ready\n")

@@ -205,6 +205,9 @@ func TestLogCannotBeWritten(t *testing.T) {
 	}
 	check(quiet.ID, build.Failed, "The server's disk is full. Start the build again when there is room.")
 	check(closed.ID, build.Unschedulable, "The log of the build could not be written.")
+	if w.record(closed.ID).Logged || !w.record(full.ID).Logged {
+		t.Error("a build that could not open its log has had one, or one that could has not")
+	}
 	check(fine.ID, build.Succeeded, "")
 	if !strings.Contains(w.server.String(), "no space left on device") {
 		t.Errorf("the server's log does not say why:\n%s", w.server.String())

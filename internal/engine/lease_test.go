@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,13 +115,19 @@ func TestLeaseThatIsNotRenewed(t *testing.T) {
 // A build that nobody else can have outlives every lease.
 func TestSoleEngineIsNotRenewed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	parts := w.parts("e1")
-	q := deaf{parts.Queue, new(atomic.Bool)}
-	parts.Queue, parts.LeaseTime, parts.Sole = q, briefLease/10, true
-	w.start(parts)
-	q.on.Store(true)
-	w.wantEnd(w.run(w.scripts("sleep 1")), build.Succeeded, "")
+	if _, err := emptyDatabase(); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		q := deaf{w.store, new(atomic.Bool)}
+		q.on.Store(true)
+		w.start(engine.Parts{
+			Owner: "e1", Queue: q, Executor: pretended{}, Artifacts: w.artifacts, Sealer: w.sealer, Logs: w.logs, Sources: pretendedSources{},
+			Log: slog.New(slog.NewTextHandler(&w.server, nil)), Zone: time.UTC, Sole: true,
+		})
+		w.wantEnd(w.finished(w.begin(w.scripts("sleep 4m")).ID), build.Succeeded, "") // several leases
+	})
 }
 
 // renewals is a queue that tells of every renewal.
@@ -423,6 +431,9 @@ func TestLostBuildWithoutLog(t *testing.T) {
 	for _, r := range []build.Record{hopeless, other} {
 		if r := w.end(r.ID); r.State != build.Failed || !strings.Contains(r.Error, lost) {
 			t.Errorf("the build is %s: %s", r.State, r.Error)
+		}
+		if !w.record(r.ID).Logged {
+			t.Error("the record says that there was no log, which there was when the build began")
 		}
 		if s := w.steps(r.ID)[1]; s.State != build.StepFailed || s.LogEnd < s.LogStart {
 			t.Errorf("step = %+v", s)
