@@ -66,8 +66,9 @@ func Start(t testing.TB, options ...func(*server.Config)) *Server {
 	c := server.Config{
 		Listen: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "data"), Region: Region, Domain: Domain,
 		BuildTimeout: time.Minute, CacheLimit: 1 << 30, MaxBuildTimeout: time.Hour, Zone: time.UTC,
-		FileRepositories: []string{t.TempDir()}, RepositoryNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		AccessLog: true,
+		FileRepositories:   []string{t.TempDir()},
+		RepositoryNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, // "localhost" is both
+		AccessLog:          true,
 	}
 	c.Log = slog.New(&watcher{Handler: slog.NewTextHandler(t.Output(), nil), t: t})
 	for _, option := range options {
