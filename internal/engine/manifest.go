@@ -91,11 +91,11 @@ func placeFiles(dir string, projects []manifest.Project) string {
 	for _, p := range projects {
 		for _, f := range p.Files {
 			to, from := path.Join(dir, f.To), path.Join(p.Path, f.From)
-			fmt.Fprintf(&b, "mkdir -p %s\n", plan.Quoted("./"+path.Dir(to)))
+			fmt.Fprintf(&b, "mkdir -p -- %s\n", plan.Quoted("./"+path.Dir(to)))
 			if f.Link {
-				fmt.Fprintf(&b, "ln -sfn %s %s\n", plan.Quoted(strings.Repeat("../", strings.Count(f.To, "/"))+from), plan.Quoted("./"+to))
+				fmt.Fprintf(&b, "ln -sfn -- %s %s\n", plan.Quoted(strings.Repeat("../", strings.Count(f.To, "/"))+from), plan.Quoted("./"+to))
 			} else {
-				fmt.Fprintf(&b, "cp -f %s %s\n", plan.Quoted("./"+path.Join(dir, from)), plan.Quoted("./"+to))
+				fmt.Fprintf(&b, "cp -f -- %s %s\n", plan.Quoted("./"+path.Join(dir, from)), plan.Quoted("./"+to))
 			}
 		}
 	}

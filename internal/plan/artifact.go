@@ -68,8 +68,9 @@ func (u Upload) check(report func(input, why string)) {
 
 // check reports an address that no file of the release repository can have.
 func (d Download) check(report func(input, why string)) {
+	address := strings.ToLower(addressWithPlaceholders(d.URL))
 	for _, prefix := range []string{"https://", "http://", "/"} {
-		if strings.HasPrefix(strings.ToLower(d.URL), prefix) || unresolved(d.URL) || d.URL == "" {
+		if strings.HasPrefix(address, prefix) || address == "" {
 			return // that it is missing is reported
 		}
 	}

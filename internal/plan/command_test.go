@@ -278,6 +278,41 @@ func TestUntrustedValues(t *testing.T) {
 	}
 }
 
+// TestReferencesEscapeNoCheck: a chosen value with something like a reference in it is checked as any other where it is no part
+// of a command. A reference that stays and has nothing wrong around it is a warning only.
+func TestReferencesEscapeNoCheck(t *testing.T) {
+	t.Parallel()
+	for input, step := range map[string]string{
+		"image":                 "sh: {image: '${X}', inputs: {command: make}}",
+		"settings.public_repos": "maven: {inputs: {command: mvn, settings: {public_repos: ['${X}']}}}",
+		"organization":          "build_image: {inputs: {organization: '${X}', image_name: a}}",
+		"image_name":            "build_image: {inputs: {organization: a, image_name: '${X}'}}",
+		"image_tag":             "build_image: {inputs: {organization: a, image_name: a, image_tag: '${X}'}}",
+		"bucket_name":           "upload_obs: {inputs: {bucket_name: '${X}'}}",
+		"artifact_path":         "upload_obs: {inputs: {bucket_name: abc, artifact_path: '${X}'}}",
+		"file_path":             "android_sign: {inputs: {file_path: '${X}', keystore_file: k, keystore_password: p, alias: a, apksigner_commond: -v}}",
+		"url":                   "download_artifact: {inputs: {url: '${X}'}}",
+		"username":              "manifest_checkout: {inputs: {manifest_url: '${X}', username: u, password: p}}",
+	} {
+		stage := "BUILD"
+		if strings.HasPrefix(step, "manifest") {
+			stage = "PRE_BUILD"
+		}
+		read := func(value string) error {
+			in := fileInput("version: 2.0\nsteps:\n  " + stage + ":\n    - " + step + "\n")
+			in.Params, in.Untrusted = []plan.Param{{Name: "X", Value: value}}, []string{"X"}
+			_, err := plan.New(in)
+			return err
+		}
+		if err := read("../[ Y ${Z}"); err == nil || !strings.Contains(err.Error(), input) {
+			t.Errorf("%s: %v", input, err)
+		}
+		if err := read("${Z}"); err != nil {
+			t.Errorf("%s: %v", input, err)
+		}
+	}
+}
+
 // FuzzValue: whatever a value is, it comes out as it is wherever a reference stands.
 func FuzzValue(f *testing.F) {
 	var scripts []string

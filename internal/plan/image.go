@@ -35,15 +35,12 @@ func (s *scope) imageBuild(in settings, job string) *ImageBuild {
 		in.report("dockerfile_path", "must be a file below the context, found %s", shown(in.texts["dockerfile_path"]))
 	}
 	for _, part := range []struct{ input, text string }{{"organization", b.Organization}, {"image_name", b.Name}} {
-		if unresolved(part.text) {
-			continue
-		}
-		if _, err := imageref.WithName("example.org/" + part.text); err != nil && part.text != "" {
+		if _, err := imageref.WithName("example.org/" + withPlaceholders(part.text)); err != nil && part.text != "" {
 			in.report(part.input, "must have lower case letters, digits and . _ - / between them, found %s", shown(part.text))
 		}
 	}
-	if named, err := imageref.WithName("example.org/x"); err == nil && b.Tag != "" && !unresolved(b.Tag) {
-		if _, err := imageref.WithTag(named, b.Tag); err != nil {
+	if named, err := imageref.WithName("example.org/x"); err == nil && b.Tag != "" {
+		if _, err := imageref.WithTag(named, withPlaceholders(b.Tag)); err != nil {
 			in.report("image_tag", "must have at most 128 letters, digits and . _ - and begin with none of . and -, found %s", shown(b.Tag))
 		}
 	}

@@ -31,8 +31,9 @@ func manifestCheckout(in settings) *ManifestCheckout {
 	if m.File = path.Clean(m.File); m.File == "." || !below(m.File) {
 		in.report("manifest_file", "must be a file of the repository, found %s", shown(in.texts["manifest_file"]))
 	}
-	web := strings.HasPrefix(m.URL, "https://") || strings.HasPrefix(m.URL, "http://")
-	if (m.User != "" || m.Password != "") && !web && !unresolved(m.URL) {
+	address := addressWithPlaceholders(m.URL)
+	web := strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
+	if (m.User != "" || m.Password != "") && !web {
 		in.report("username", "is for addresses of the form https://host/path; the manifest's is another one")
 	}
 	if (m.User == "") != (m.Password == "") {

@@ -42,7 +42,7 @@ var repositoryLists = []struct {
 var repositoryURL = regexp.MustCompile(`^https?://[^/@\s?#]+(/[^\s?#]*)?$`)
 
 func repositoryProblem(address string) string {
-	if repositoryURL.MatchString(address) {
+	if repositoryURL.MatchString(addressWithPlaceholders(address)) {
 		return ""
 	}
 	if strings.Contains(address, "@") {
@@ -67,7 +67,7 @@ func withRepository(list []Repository, next Repository) []Repository {
 func (r *reader) repositories(settings value) (list []Repository) {
 	for _, in := range repositoryLists {
 		for _, v := range settings.fields[in.input].list {
-			if why := repositoryProblem(v.text); why != "" && !unresolved(v.text) {
+			if why := repositoryProblem(v.text); why != "" {
 				r.report(v.value, v.path, "%s", why)
 				continue
 			}
@@ -100,7 +100,7 @@ func (s *scope) repositoriesAction(step build.ActionStep, problem func(key, mess
 				next.URL = s.expand(address)
 				next.Releases, next.Snapshots = !isFalse(e["release"]), !isFalse(e["snapshot"])
 			}
-			if why := repositoryProblem(next.URL); why != "" && !unresolved(next.URL) {
+			if why := repositoryProblem(next.URL); why != "" {
 				problem(key, why)
 				continue
 			}

@@ -32,10 +32,10 @@ func objectUpload(in settings) *ObjectUpload {
 	if u.Pattern == "" {
 		u.Pattern = "bin/*"
 	}
-	if _, err := glob.Parse(u.Pattern); err != nil && !unresolved(u.Pattern) {
+	if _, err := glob.Parse(withPlaceholders(u.Pattern)); err != nil {
 		in.report("artifact_path", "%v", err)
 	}
-	if u.Bucket != "" && !bucketName.MatchString(u.Bucket) && !unresolved(u.Bucket) {
+	if u.Bucket != "" && !bucketName.MatchString(withPlaceholders(u.Bucket)) {
 		in.report("bucket_name", "must be 3 to 63 lower case letters, digits, . and -, found %s", shown(u.Bucket))
 	}
 	if dir := path.Clean(strings.TrimLeft(in.texts["obs_directory"], "/")); dir != "." {

@@ -30,5 +30,20 @@ func replaceReferences(text string, value func(name string) (string, bool)) stri
 	return b.String()
 }
 
+// placeholder is a name that is valid nearly everywhere.
+const placeholder = "x1x"
+
+// withPlaceholders returns a text to be checked, with a placeholder for each reference that stays. What stands around them is
+// checked as it is, since a chosen value may have a reference in it to escape the check.
+func withPlaceholders(text string) string { return reference.ReplaceAllString(text, placeholder) }
+
+// addressWithPlaceholders is withPlaceholders for an address, whose scheme and host a reference at its beginning stands for.
+func addressWithPlaceholders(text string) string {
+	if at := reference.FindStringIndex(text); at != nil && at[0] == 0 {
+		text = "https://" + placeholder + text[at[1]:]
+	}
+	return withPlaceholders(text)
+}
+
 // unresolved reports whether a text still has a reference.
 func unresolved(text string) bool { return reference.MatchString(text) }

@@ -25,7 +25,7 @@ func apkSigning(in settings) *APKSigning {
 		Pattern: in.texts["file_path"], Keystore: in.texts["keystore_file"], KeystorePassword: in.texts["keystore_password"],
 		Alias: in.texts["alias"], KeyPassword: in.texts["key_password"], Arguments: in.texts["apksigner_commond"],
 	}
-	if _, err := glob.Parse(s.Pattern); err != nil && s.Pattern != "" && !unresolved(s.Pattern) {
+	if _, err := glob.Parse(withPlaceholders(s.Pattern)); err != nil && s.Pattern != "" {
 		in.report("file_path", "%v", err)
 	}
 	return s

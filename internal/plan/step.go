@@ -194,7 +194,7 @@ func (r *reader) image(e entry, step *Step) {
 	image, ok := r.expanded(e)
 	switch {
 	case !ok || image == "":
-	case !imageName.MatchString(image) && !unresolved(image):
+	case !imageName.MatchString(withPlaceholders(image)):
 		r.report(e.value, e.path, "must be cloudbuild@<tool and version> or the address of an image, found %s", shown(image))
 	default:
 		step.Image = image
