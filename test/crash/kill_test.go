@@ -189,8 +189,8 @@ func TestKillBeforeStep(t *testing.T) {
 		}
 	})
 
-	in := install(t)
-	s := in.start("--slots", "1")
+	in, flags := install(t), []string{"--slots", "1", "--repository-networks", "127.0.0.1"} // where the repository is
+	s := in.start(flags...)
 	preparing, queued := s.makeTask("preparing", "", address+"/app"), s.makeTask("queued", "echo it runs", "")
 	first := s.run(preparing)
 	select {
@@ -206,7 +206,7 @@ func TestKillBeforeStep(t *testing.T) {
 	}
 	s.kill()
 
-	s = in.start("--slots", "1")
+	s = in.start(flags...)
 	select {
 	case <-gone:
 	case <-time.After(patience):
