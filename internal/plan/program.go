@@ -82,7 +82,7 @@ func (c *commandReader) readInput(s *syntax.Stmt) {
 		return
 	}
 	args := wordsOf(call)
-	if pipe, ok := c.above(1).(*syntax.BinaryCmd); ok && pipe.X == s && args.at(0) == "cat" {
+	if pipe, ok := c.parent().(*syntax.BinaryCmd); ok && pipe.X == s && args.at(0) == "cat" {
 		if next, ok := pipe.Y.Cmd.(*syntax.CallExpr); ok {
 			args = wordsOf(next)
 		}
@@ -231,7 +231,6 @@ func interpreter(w words, i int, texts map[int]role, input *role) bool {
 		}
 	}
 	if slices.Contains(firstIsProgram, name) {
-		known = true
 		at := operand(w, i+1)
 		for at < len(w) && at > i+1 && slices.Contains([]string{"-F", "-v"}, w[at-1]) { // with a value of its own
 			at = operand(w, at+1)
@@ -282,9 +281,9 @@ type place struct {
 	backquotes int // how many it stands in
 }
 
-// above returns a node that the visited one is in; nil when there is none.
-func (c *commandReader) above(levels int) syntax.Node {
-	if i := len(c.stack) - 1 - levels; i >= 0 {
+// parent returns the node that the visited one is in; nil when there is none.
+func (c *commandReader) parent() syntax.Node {
+	if i := len(c.stack) - 2; i >= 0 {
 		return c.stack[i]
 	}
 	return nil
@@ -363,7 +362,7 @@ func (c *commandReader) expansion(p *syntax.ParamExp) {
 
 // arithmeticName notes a parameter whose value the shell evaluates as an expression, since its name stands in one.
 func (c *commandReader) arithmeticName(l *syntax.Lit) {
-	if _, isWord := c.above(1).(*syntax.Word); !isWord || !c.ours(l.Value, l.Pos()) {
+	if _, isWord := c.parent().(*syntax.Word); !isWord || !c.ours(l.Value, l.Pos()) {
 		return
 	}
 	if where := c.where(); where.arithmetic {
@@ -414,10 +413,10 @@ func (c *commandReader) assignment(a *syntax.Assign) {
 		return
 	}
 	name := a.Name.Value
-	if call, ok := c.above(1).(*syntax.CallExpr); ok && len(call.Args) > 0 {
+	if call, ok := c.parent().(*syntax.CallExpr); ok && len(call.Args) > 0 {
 		return // for that program only
 	}
-	if d, ok := c.above(1).(*syntax.DeclClause); a.Naked && (!ok || d.Variant.Value == "export" || d.Variant.Value == "readonly") {
+	if d, ok := c.parent().(*syntax.DeclClause); a.Naked && (!ok || d.Variant.Value == "export" || d.Variant.Value == "readonly") {
 		return
 	}
 	if a.Value != nil && !a.Append {
