@@ -296,6 +296,32 @@ func TestRightsOfCopies(t *testing.T) {
 	}
 }
 
+// TestCopiesTakeNoSecrets copies a task as somebody who may copy it and not edit it, and has the copy print the task's private value.
+func TestCopiesTakeNoSecrets(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	original := shell(s, "original", "true")
+	original.Parameters = &[]model.CreateBuildJobParameter{parameter("secret", privateKey, "sensitiveVar", "true")}
+	job := create(t, s.Client(s.Admin), original)
+	if a := s.Call(s.Admin, "POST", "/v1/job/permissions/batch", fmt.Sprintf(`{"project_id": %q, "job_ids": [%q], "permissions": [{"role_id": 4, "is_view": true, "is_copy": true}]}`, s.Project, job)); a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	for name, user := range map[string]servertest.User{"no": s.Developer, "yes": s.Admin} {
+		copied := *ok(t, s.Client(user).CopyJob, &model.CopyJobRequest{Body: &model.CopyBuildJobRequestBody{
+			Arch: servertest.Arch, ProjectId: s.Project, CopyJobId: job, JobName: name,
+			Steps: []model.CreateBuildJobSteps{{ModuleId: "sh", Name: "Run", Properties: map[string]any{"command": `echo "it is <$(printf %s "$secret" | rev)>"`}}},
+		}}).Result.JobId
+		n := run(t, s.Client(user), &model.RunJobRequestBody{JobId: copied})
+		await(t, s.Client(user), copied, n)
+		if log := logOf(t, s.Client(user), copied, n); strings.Contains(log, "it is <"+privateKeyRev+">") != (user == s.Admin) {
+			t.Errorf("%s:\n%s", user.Name, log)
+		}
+	}
+	masked := fmt.Sprintf(`{"arch": %q, "project_id": %q, "copy_job_id": %q, "job_name": "masked", "parameters": [{"name": "hudson.model.StringParameterDefinition", "params": [
+		{"name": "name", "value": "secret"}, {"name": "sensitiveVar", "value": "true"}, {"name": "defaultValue", "value": "******"}]}]}`, servertest.Arch, s.Project, job)
+	checkProblem(t, s, s.Call(s.Developer, "POST", "/v1/job/copy", masked), 400, "CB.00060200", "stands for the value of before, but there is none")
+}
+
 // TestTimerHasNoMaker lets a timer start a task whose maker may use a file, and who saved it last may not.
 func TestTimerHasNoMaker(t *testing.T) {
 	t.Parallel()
