@@ -46,7 +46,7 @@ func publishArtifact(ctx context.Context, t *tx, a build.Artifact, limits build.
 		return "", err
 	}
 	// What the build itself has replaced is none of its results.
-	rows, err := t.rows(ctx, `DELETE FROM artifacts WHERE record_id = ? AND version = ? AND name = ? RETURNING CASE WHEN replaced_at = 0 THEN id ELSE '' END`, //nolint:rowserrcheck // collect does
+	rows, err := t.rows(ctx, `DELETE FROM artifacts WHERE record_id = ? AND version = ? AND name = ? RETURNING CASE WHEN replaced_at = 0 THEN id ELSE '' END`,
 		string(a.RecordID), a.Version, a.Name)
 	if err != nil {
 		return "", err
@@ -55,7 +55,7 @@ func publishArtifact(ctx context.Context, t *tx, a build.Artifact, limits build.
 	if err != nil {
 		return "", err
 	}
-	rows, err = t.rows(ctx, `UPDATE artifacts SET replaced_at = ? WHERE project_id = ? AND version = ? AND name = ? AND replaced_at = 0 RETURNING id`, //nolint:rowserrcheck // collect does
+	rows, err = t.rows(ctx, `UPDATE artifacts SET replaced_at = ? WHERE project_id = ? AND version = ? AND name = ? AND replaced_at = 0 RETURNING id`,
 		max(1, millis(a.CreatedAt)), string(a.ProjectID), a.Version, a.Name)
 	if err != nil {
 		return "", err

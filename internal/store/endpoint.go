@@ -88,7 +88,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, project build.ProjectID, id 
 
 // endpointUsers returns the names of the tasks that name an endpoint. Only removal asks for them, so no index leads there.
 func endpointUsers(ctx context.Context, t *tx, project build.ProjectID, id string) ([]string, error) {
-	rows, err := t.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE project_id = ? AND NOT doomed ORDER BY name`, string(project)) //nolint:rowserrcheck // collect does
+	rows, err := t.rows(ctx, `SELECT `+jobColumns+` FROM jobs WHERE project_id = ? AND NOT doomed ORDER BY name`, string(project))
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (s *Store) Statements() []string {
 // ExplainSQLite returns how SQLite would find the rows of a query, a line for each table.
 func (s *Store) ExplainSQLite(ctx context.Context, query string) ([]string, error) {
 	args := make([]any, strings.Count(query, "?"))
-	rows, err := s.writer.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	rows, err := s.writer.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...) //nolint:rowserrcheck // collect does
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,8 @@ func (s *Store) Fill(ctx context.Context, large []string) (err error) {
 	if _, err := conn.ExecContext(ctx, "SET session_replication_role = replica"); err != nil { // which looks at no foreign keys
 		return err
 	}
-	rows, err := conn.QueryContext(ctx, `SELECT table_name, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position), string_agg(CASE
+	rows, err := conn.QueryContext(ctx, //nolint:rowserrcheck // collect does
+		`SELECT table_name, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position), string_agg(CASE
 			WHEN data_type = 'boolean' THEN 'false'
 			WHEN column_name IN ('replaced_at', 'deleted_at', 'next_at', 'lease_until', 'stop_requested_at', 'expires_at') THEN '0'
 			WHEN data_type <> 'text' THEN 'i'

@@ -30,7 +30,7 @@ func (s *Store) Groups(ctx context.Context, project build.ProjectID) ([]build.Gr
 func (s *Store) EditGroups(ctx context.Context, project build.ProjectID, edit func([]build.Group) ([]build.Group, error)) error {
 	err := s.write(ctx, func(t *tx) error {
 		// Changing rows locks them, so no two edits are made of one state.
-		rows, err := t.rows(ctx, `UPDATE job_groups SET ordinal = ordinal WHERE project_id = ? RETURNING `+groupColumns, string(project)) //nolint:rowserrcheck // collect does
+		rows, err := t.rows(ctx, `UPDATE job_groups SET ordinal = ordinal WHERE project_id = ? RETURNING `+groupColumns, string(project))
 		if err != nil {
 			return err
 		}

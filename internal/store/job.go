@@ -246,8 +246,7 @@ func deleteJob(ctx context.Context, t *tx, id build.JobID, by build.Actor, at ti
 		WHERE job_id = ? AND state = 'queued'`, millis(at), millis(at), by.UserID, string(id)); err != nil {
 		return nil, err
 	}
-	rows, err := t.rows(ctx, //nolint:rowserrcheck // collect does
-		`UPDATE records SET stop_requested_at = ?, stop_requested_by = ?
+	rows, err := t.rows(ctx, `UPDATE records SET stop_requested_at = ?, stop_requested_by = ?
 		WHERE job_id = ? AND state IN ('scheduled', 'running') RETURNING id`, millis(at), by.UserID, string(id))
 	if err != nil {
 		return nil, err

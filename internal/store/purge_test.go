@@ -14,7 +14,8 @@ func TestPurgeKnowsAllTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.reader.db.QueryContext(t.Context(), `SELECT m.name, f."table" FROM sqlite_master m, pragma_foreign_key_list(m.name) f
+	rows, err := s.reader.db.QueryContext(t.Context(), //nolint:rowserrcheck // collect does
+		`SELECT m.name, f."table" FROM sqlite_master m, pragma_foreign_key_list(m.name) f
 		WHERE m.type = 'table' AND f."table" IN ('records', 'jobs') AND f.on_delete <> 'CASCADE'`)
 	if err != nil {
 		t.Fatal(err)

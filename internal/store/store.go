@@ -263,16 +263,18 @@ func (t *tx) limited(ctx context.Context) context.Context {
 	return t.ctx
 }
 
-func (t *tx) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+// rows asks for rows, which collect reads.
+func (t *tx) rows(ctx context.Context, query string, args ...any) (resultRows, error) {
 	ctx = t.limited(ctx)
 	stmt, err := t.pool.prepare(ctx, query)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case stmt == nil:
-		rows, err = t.sql.QueryContext(ctx, t.pool.dialect.bind(query), args...)
-	default:
-		rows, err = t.sql.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	}
+	var rows *sql.Rows
+	if stmt == nil {
+		rows, err = t.sql.QueryContext(ctx, t.pool.dialect.bind(query), args...) //nolint:rowserrcheck // collect does
+	} else {
+		rows, err = t.sql.StmtContext(ctx, stmt).QueryContext(ctx, args...) //nolint:rowserrcheck // collect does
 	}
 	return rows, t.pool.dialect.explain(err)
 }
