@@ -379,7 +379,11 @@ func (e *Executor) Close() error {
 }
 
 func (e *Executor) closePools() error {
-	return errors.Join(e.sandboxes.close(), e.supervisors.close(), e.buildDirs.close())
+	err := errors.Join(e.sandboxes.close(), e.supervisors.close(), e.buildDirs.close())
+	if e.bubblewrap != nil {
+		err = errors.Join(err, e.bubblewrap.settings.drop())
+	}
+	return err
 }
 
 // Limits of the kernel, in bytes.

@@ -55,6 +55,7 @@ func (e *Executor) isolate(want Isolation) error {
 		return nil
 	}
 	if err := e.trySandbox(want); err != nil {
+		err = errors.Join(err, e.closePools())
 		e.bubblewrap, e.users = nil, nil
 		if want.Want != Try {
 			return fault.New(fault.Invalid, "--sandbox %s: builds cannot be kept from what is not theirs: %v. Or run them in containers (--executor container), or give --sandbox off, which runs them as the server's user, with all that it may do", want.Want, err)
@@ -106,12 +107,11 @@ func (e *Executor) newBubblewrap(want Isolation, users Users) (*bubblewrap, erro
 		return nil, err
 	}
 	b.view = newView(append(slices.Clone(want.Private), e.dir), want.Show, e.path)
-	b.passwd, b.group = listOfUsers(users, e.shell)
-	a, err := b.arguments(e.dir, e.dir)
-	if err != nil {
-		return nil, err
+	b.settings = &settingsDir{parent: e.dir, hidden: b.view.hidden(), discard: e.discard}
+	b.settings.users, b.settings.groups = listOfUsers(users, e.shell)
+	if _, err := b.arguments(e.dir, e.dir); err != nil {
+		return nil, errors.Join(err, b.settings.drop())
 	}
-	a.close()
 	return b, nil
 }
 

@@ -41,11 +41,10 @@ func (e *Executor) makeSandbox() (*sandbox, error) {
 // communication and the machine's name. The file system is made of what a step needs: the machine's programs and some of its settings,
 // read-only; the build's own directory; and places for temporary files that are gone with it. What is private is not in it.
 type bubblewrap struct {
-	program string
-	root    bool
-	view    *view
-	passwd  string
-	group   string
+	program  string
+	root     bool
+	view     *view
+	settings *settingsDir
 }
 
 // insidePath is how the directory of a build is called in its sandbox. It is the same for all, since a sandbox is made before it is known for
@@ -58,11 +57,8 @@ var scratch = protocol.Scratch
 
 var scratchSizes = [...]int{2 << 30, 1 << 30, 1 << 30}
 
-// firstFile is the number of the first file that bubblewrap copies: behind the supervisor's socket and its program.
-const (
-	programFile = protocol.Control + 1
-	firstFile   = programFile + 1
-)
+// programFile is the number of the file that is the supervisor's program, behind its socket.
+const programFile = protocol.Control + 1
 
 // runDir is where sandboxes have no services.
 const runDir = "/run"
@@ -84,8 +80,11 @@ func (b *bubblewrap) arguments(executorDir, dir string) (*arguments, error) {
 	}
 	a.add("--dev", "/dev", "--proc", "/proc", "--size", strconv.Itoa(scratchSizes[2]), "--perms", "1777", "--tmpfs", "/dev/shm")
 	a.add("--perms", "0755", "--dir", runDir, "--symlink", "../run", "/var/run")
-	if err := b.view.show(a, b.passwd, b.group); err != nil {
-		a.close()
+	settings, err := b.settings.current()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.view.show(a, settings); err != nil {
 		return nil, err
 	}
 	// The name of the supervisor's program is found on a path of its own, because that is how bubblewrap lets it have another than its file.

@@ -1,13 +1,19 @@
 package host
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
+	"time"
 )
 
 // settings are the entries of /etc that programs need, as patterns. What is not here may hold what is not for everybody, and can be named by
@@ -28,68 +34,173 @@ var settings = []string{
 	"openmpi*", "postgresql-common", "chromium", "chromium.d", "subversion", "mercurial",
 }
 
-// small is how many files a directory of settings may have whose files are copied. It takes less than a mount.
-const small = 8
+// settingsDir is the directory that sandboxes have as /etc: copies of what programs need of the machine's, and the users of builds. It is the
+// server's own, so that one mount shows all of it, and is made anew when the machine's has changed, such as the servers of names.
+type settingsDir struct {
+	parent  string // in which it is made
+	users   string // the contents of passwd and group
+	groups  string
+	hidden  []string
+	discard func(dir string) error
 
-// showSettings makes /etc: copies of files, so that it does not matter what they are links to, and mounts of directories with many. All of it
-// is for everybody on the machine.
-func (a *arguments) showSettings(users, groups string, hidden []string) error {
-	a.add("--perms", "0755", "--dir", "/etc")
-	if err := a.write("/etc/passwd", users); err != nil {
+	mu      sync.Mutex
+	dir     string
+	older   string // a sandbox may be about to mount it
+	state   string // of the machine's settings when dir was made
+	checked time.Time
+}
+
+// settingsPeriod is how long a change of the machine's settings may go unnoticed.
+const settingsPeriod = time.Second
+
+// current returns the directory.
+func (s *settingsDir) current() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir != "" && time.Since(s.checked) < settingsPeriod {
+		return s.dir, nil
+	}
+	state := stateOfSettings()
+	s.checked = time.Now()
+	if s.dir != "" && s.state == state {
+		return s.dir, nil
+	}
+	dir := filepath.Join(s.parent, "settings-"+rand.Text())
+	if err := s.fill(dir); err != nil {
+		return "", errors.Join(fmt.Errorf("make the sandboxes' /etc: %w", err), s.discard(dir))
+	}
+	var err error
+	if s.older != "" {
+		err = s.discard(s.older)
+	}
+	s.older, s.dir, s.state = s.dir, dir, state
+	return dir, err
+}
+
+// drop removes the directory. The next call of current makes another.
+func (s *settingsDir) drop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failed []error
+	for _, dir := range []string{s.dir, s.older} {
+		if dir != "" {
+			failed = append(failed, s.discard(dir))
+		}
+	}
+	s.dir, s.older = "", ""
+	return errors.Join(failed...)
+}
+
+// settingPaths returns the entries of /etc that are there of those that programs need.
+func settingPaths() (paths []string) {
+	for _, pattern := range settings {
+		found, _ := filepath.Glob("/etc/" + pattern)
+		paths = append(paths, found...)
+	}
+	return paths
+}
+
+// stateOfSettings returns a text that is another one when the machine's settings have changed.
+func stateOfSettings() string {
+	var b strings.Builder
+	for _, path := range append(settingPaths(), "/etc/resolv.conf") {
+		if info, err := os.Stat(path); err == nil {
+			fmt.Fprintln(&b, path, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}
+
+// fill makes the directory.
+func (s *settingsDir) fill(dir string) error {
+	if err := makeOpenDir(dir); err != nil {
 		return err
 	}
-	if err := a.write("/etc/group", groups); err != nil {
-		return err
-	}
-	if names, err := os.ReadFile("/etc/resolv.conf"); err == nil { // often a link to a place that is not shown
-		if err := a.write("/etc/resolv.conf", string(names)); err != nil {
+	for name, content := range map[string]string{"passwd": s.users, "group": s.groups} {
+		if err := writeSetting(filepath.Join(dir, name), strings.NewReader(content), 0o644); err != nil {
 			return err
 		}
 	}
-	for _, pattern := range settings {
-		found, _ := filepath.Glob("/etc/" + pattern)
-		for _, path := range found {
-			if err := a.showSetting(path, hidden); err != nil {
+	for _, path := range append(settingPaths(), "/etc/resolv.conf") { // the last is often a link to a place that is not shown
+		to := filepath.Join(dir, strings.TrimPrefix(path, "/etc/"))
+		if parent := filepath.Dir(to); parent != dir && !isDirectory(parent) {
+			if err := makeOpenDir(parent); err != nil {
 				return err
 			}
+		}
+		if err := s.copy(path, to, 0); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (a *arguments) showSetting(path string, hidden []string) error {
+// maxSettingDepth bounds directories that links make endless.
+const maxSettingDepth = 12
+
+// copy copies a file or directory of which all is for everybody on the machine; what is not, or is not there, is left out. Links to programs
+// and their files stay links, from which programs read, for instance, the name of the time zone.
+func (s *settingsDir) copy(path, to string, depth int) error {
 	info, err := os.Lstat(path)
 	real := resolve(path)
-	switch {
-	case err != nil || slices.ContainsFunc(hidden, func(h string) bool { return within(real, h) }):
-		return nil
-	case info.Mode().Type() == fs.ModeSymlink && within(real, "/usr"):
+	if err != nil || depth > maxSettingDepth || slices.ContainsFunc(s.hidden, func(h string) bool { return within(real, h) }) {
+		return nil //nolint:nilerr // what is not there is not shown
+	}
+	if info.Mode().Type() == fs.ModeSymlink && within(real, "/usr") {
 		target, err := os.Readlink(path)
-		if err == nil {
-			a.add("--symlink", target, path) // programs read the name of the zone from it
+		if err != nil {
+			return err
 		}
+		return os.Symlink(target, to)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil //nolint:nilerr // likewise
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil || !forEverybody(info) {
+		return err
+	}
+	switch {
+	case info.Mode().IsRegular():
+		return writeSetting(to, f, info.Mode().Perm()&0o755)
+	case !info.IsDir():
 		return nil
 	}
-	if info, err = os.Stat(path); err != nil || !forEverybody(info) {
-		return nil
+	if err := makeOpenDir(to); err != nil {
+		return err
 	}
-	if info.Mode().IsRegular() {
-		return a.copy(path)
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return err
 	}
-	entries, err := os.ReadDir(path)
-	if err != nil || !info.IsDir() {
-		return nil
-	}
-	if len(entries) > small || slices.ContainsFunc(entries, fs.DirEntry.IsDir) {
-		return a.show(path, hidden)
-	}
-	a.add("--perms", "0755", "--dir", path)
 	for _, entry := range entries {
-		if err := a.showSetting(filepath.Join(path, entry.Name()), hidden); err != nil {
+		if err := s.copy(filepath.Join(path, entry.Name()), filepath.Join(to, entry.Name()), depth+1); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// makeOpenDir makes a directory that everybody can read, whatever the server's umask is.
+func makeOpenDir(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(dir, 0o755) //nolint:gosec // that is what it is for
+}
+
+// writeSetting makes a file that everybody can read.
+func writeSetting(path string, content io.Reader, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) { // two patterns have the same name
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Chmod(mode), f.Close())
 }
 
 // forEverybody reports whether all users of the machine can read a file or directory.
@@ -99,34 +210,6 @@ func forEverybody(info fs.FileInfo) bool {
 		need = 0o005
 	}
 	return info.Mode()&need == need
-}
-
-// copy has bubblewrap make a copy of a file, which whoever may read it can.
-func (a *arguments) copy(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || !forEverybody(info) { // it may be another one by now
-		return f.Close()
-	}
-	a.file(path, f)
-	return nil
-}
-
-// write has bubblewrap make a file.
-func (a *arguments) write(path, content string) error {
-	f, err := memoryFile(content)
-	if err != nil {
-		return fmt.Errorf("make the sandbox's %s: %w", path, err)
-	}
-	a.file(path, f)
-	return nil
-}
-
-func (a *arguments) file(path string, f *os.File) {
-	a.add("--perms", "0644", "--file", strconv.Itoa(firstFile+len(a.files)), path)
-	a.files = append(a.files, f)
 }
 
 // nameOf returns how a user of builds is called in a sandbox.

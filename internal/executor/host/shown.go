@@ -135,23 +135,19 @@ func (a *arguments) showEntry(path, real string, entry fs.DirEntry, hidden []str
 	}
 }
 
-// arguments are those of bubblewrap, with the files that it copies.
+// arguments are those of bubblewrap.
 type arguments struct {
-	list  []string
-	files []*os.File // the first has the number firstFile
+	list []string
 }
 
 func (a *arguments) add(args ...string) { a.list = append(a.list, args...) }
 
-func (a *arguments) close() {
-	for _, f := range a.files {
-		f.Close()
-	}
-}
+// hidden returns what is shown only where somebody chose it.
+func (v *view) hidden() []string { return append(slices.Clone(v.private), v.homes...) }
 
-// show adds all that is visible.
-func (v *view) show(a *arguments, users string, groups string) error {
-	hidden := append(slices.Clone(v.private), v.homes...)
+// show adds all that is visible. The settings are a directory that is /etc.
+func (v *view) show(a *arguments, settings string) error {
+	hidden := v.hidden()
 	for _, dir := range []string{"/usr", "/opt"} {
 		if err := a.show(dir, hidden); err != nil {
 			return fault.Wrap(err, fault.Invalid, "%v; keep it elsewhere, for instance in /var/lib", err)
@@ -167,9 +163,7 @@ func (v *view) show(a *arguments, users string, groups string) error {
 	for _, dir := range []string{"/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm/transparent_hugepage"} {
 		a.add("--ro-bind-try", dir, dir)
 	}
-	if err := a.showSettings(users, groups, hidden); err != nil {
-		return err
-	}
+	a.add("--ro-bind", settings, "/etc")
 	for _, dir := range v.path {
 		if filepath.IsAbs(dir) && isDirectory(dir) && !a.shown(dir) && a.show(dir, v.hiddenFrom(dir)) != nil {
 			continue // what is private is on nobody's path

@@ -56,9 +56,8 @@ func (b *bubblewrap) start(executorDir, dir string, patience time.Duration) (*su
 	if err != nil {
 		return nil, err
 	}
-	defer a.close()
 	process := &exec.Cmd{Path: b.program, Args: a.list, Env: []string{"PATH=" + runDir}}
-	v, err := start(process, patience, append([]*os.File{program}, a.files...)...)
+	v, err := start(process, patience, program)
 	if err != nil {
 		return nil, err
 	}
@@ -111,18 +110,6 @@ func landlockGap() string {
 			"Linux 6.12 or later has what is needed, where landlock is among its security modules", abi)
 	}
 	return ""
-}
-
-// memoryFile returns a file that is nowhere, with its content, to be read from its beginning.
-func memoryFile(content string) (*os.File, error) {
-	fd, err := unix.MemfdCreate("atelier", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "memory")
-	_, err1 := f.WriteString(content)
-	_, err2 := f.Seek(0, io.SeekStart)
-	return f, errors.Join(err1, err2)
 }
 
 // newPipe returns a pipe whose reading takes no thread, and whose other end is as programs expect it.
