@@ -355,3 +355,37 @@ func TestTimerHasNoMaker(t *testing.T) {
 		t.Errorf("%s", log)
 	}
 }
+
+// TestRightsOfTheProject has builds use what is the project's, in the name of people who have lost their role, or never had one.
+func TestRightsOfTheProject(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	leaver, runner := s.NewUser("leaver"), s.NewUser("runner")
+	s.Grant(s.Project, leaver, iam.Developer)
+	s.Grant(s.Project, runner, iam.Tester)
+	failed := func(by servertest.User, job, words string) {
+		t.Helper()
+		n := run(t, s.Client(by), &model.RunJobRequestBody{JobId: job})
+		if r := await(t, s.Client(s.Admin), job, n); *r.Status == "SUCCESS" || !strings.Contains(*r.ErrMsg, words) {
+			t.Errorf("by %s: %s %s", by.Name, *r.Status, *r.ErrMsg)
+		}
+	}
+	opened := fromFile(s, "opened", "https://git.example.org/a.git")
+	(*opened.Scms)[0].EndPointId = new("f411faccc648483a8cbb0efb63fc1b83")
+	endpoint := create(t, s.Client(leaver), opened)
+	failed(s.Admin, endpoint, "the project has no service endpoint")
+	if err := s.IAM().RevokeRole(t.Context(), s.Project, leaver.ID, iam.Developer); err != nil {
+		t.Fatal(err)
+	}
+	failed(s.Admin, endpoint, "The build gets no service endpoint: leaver, who last saved the task, may not edit it now.")
+
+	repo := s.NewRepository("download")
+	repo.Write(".cloudbuild/build.yml", oneStep("download_artifact: {inputs: {url: \"https://old.example.org/"+s.Project+"/1.0/none.txt\"}}"))
+	repo.Commit("init")
+	download := create(t, s.Client(s.Developer), fromFile(s, "download", repo.URL()))
+	if a := s.Call(s.Admin, "POST", "/v1/job/permissions/batch", fmt.Sprintf(`{"project_id": %q, "job_ids": [%q], "permissions": [{"role_id": 6, "is_view": true, "is_execute": true}]}`, s.Project, download)); a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	failed(s.Developer, download, "has no file 1.0/none.txt")
+	failed(runner, download, "the release repository may not be read by runner, who started the build")
+}
