@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -441,7 +442,7 @@ func TestNothingIsHandedOn(t *testing.T) {
 				"cp $(command -v sleep) left-behind; setsid ./left-behind 1000 < /dev/null > /dev/null 2>&1 &",
 			}}
 			if name == "sandbox" {
-				traces[lookInside] = append(traces[look],
+				traces[lookInside] = append(slices.Clone(traces[look]),
 					"echo x > /tmp/.trace", "mkdir -p /var/tmp/d/trace; chmod 0 /var/tmp/d", "echo x > /dev/shm/trace", "ipcmk -M 100", "ipcmk -S 1", "ipcmk -Q",
 				)
 				delete(traces, look)

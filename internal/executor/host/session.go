@@ -171,7 +171,7 @@ func (s *session) run(ctx context.Context, v *supervisor, command protocol.Comma
 	if err != nil {
 		return executor.Result{}, fmt.Errorf("make the pipe of a command: %w", err)
 	}
-	defer output.close()
+	defer func() { _ = output.close() }() // all of it was read, or is not wanted
 	if err := errors.Join(v.start(command, output.writer), output.started()); err != nil {
 		return executor.Result{}, s.lost(v, err)
 	}

@@ -91,7 +91,7 @@ const maxAround = 64
 func (a *arguments) show(path string, hidden []string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // what is not there is left out
 	}
 	if i := slices.IndexFunc(hidden, func(h string) bool { return within(real, h) }); i >= 0 {
 		return fmt.Errorf("%s is private (%s)", path, hidden[i])
