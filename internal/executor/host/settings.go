@@ -21,7 +21,7 @@ import (
 var settings = []string{
 	// The loader, names and numbers.
 	"alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "nsswitch.conf", "hosts", "host.conf", "gai.conf", "hostname", "networks", "netconfig",
-	"services", "protocols", "rpc", "ethertypes", "localtime", "timezone", "locale.alias", "locale.conf", "login.defs", "shells", "mtab",
+	"services", "protocols", "rpc", "ethertypes", "localtime", "timezone", "locale.alias", "locale.conf", "login.defs", "shells",
 	"os-release", "debian_version", "redhat-release", "system-release", "alpine-release", "lsb-release", "SuSE-release",
 	// Certificates and what says how they are used. Private keys lie beside them, so no directory is named that holds such.
 	"ca-certificates", "ca-certificates.conf", "ssl/certs", "ssl/cert.pem", "ssl/ca-bundle.pem", "ssl/openssl.cnf", "pki/ca-trust", "pki/java", "pki/tls/certs", "pki/tls/cert.pem",
@@ -45,8 +45,8 @@ type settingsDir struct {
 
 	mu      sync.Mutex
 	dir     string
-	older   string // a sandbox may be about to mount it
-	state   string // of the machine's settings when dir was made
+	older   []string // sandboxes that were made with them show them as long as they live
+	state   string   // of the machine's settings when dir was made
 	checked time.Time
 }
 
@@ -69,25 +69,24 @@ func (s *settingsDir) current() (string, error) {
 	if err := s.fill(dir); err != nil {
 		return "", errors.Join(fmt.Errorf("make the sandboxes' /etc: %w", err), s.discard(dir))
 	}
-	var err error
-	if s.older != "" {
-		err = s.discard(s.older)
+	if s.dir != "" {
+		s.older = append(s.older, s.dir)
 	}
-	s.older, s.dir, s.state = s.dir, dir, state
-	return dir, err
+	s.dir, s.state = dir, state
+	return dir, nil
 }
 
-// drop removes the directory. The next call of current makes another.
+// drop removes the directory and those before it, which no sandbox may show any more. The next call of current makes another.
 func (s *settingsDir) drop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var failed []error
-	for _, dir := range []string{s.dir, s.older} {
+	for _, dir := range append(s.older, s.dir) {
 		if dir != "" {
 			failed = append(failed, s.discard(dir))
 		}
 	}
-	s.dir, s.older = "", ""
+	s.dir, s.older = "", nil
 	return errors.Join(failed...)
 }
 
@@ -120,6 +119,10 @@ func (s *settingsDir) fill(dir string) error {
 		if err := writeSetting(filepath.Join(dir, name), strings.NewReader(content), 0o644); err != nil {
 			return err
 		}
+	}
+	// A copy would tell steps of the machine's mounts: they see their own.
+	if err := os.Symlink("/proc/self/mounts", filepath.Join(dir, "mtab")); err != nil {
+		return err
 	}
 	for _, path := range append(settingPaths(), "/etc/resolv.conf") { // the last is often a link to a place that is not shown
 		to := filepath.Join(dir, strings.TrimPrefix(path, "/etc/"))
