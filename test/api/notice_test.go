@@ -478,9 +478,9 @@ func TestWebhooks(t *testing.T) {
 		"ftp://example.org/a":     "must begin with https:// or http://",
 		"https://u:p@example.org": "must not hold a user name",
 		"https://":                "not a well-formed URL",
-		"http://[::1]:9/a":        "leads to a private network",
-		"http://169.254.169.254/": "leads to a private network",
-		"http://10.0.0.1/":        "leads to a private network",
+		"http://[::1]:9/a":        "it leads to this server or to a network that is closed",
+		"http://169.254.169.254/": "it leads to this server or to a network that is closed",
+		"http://10.0.0.1/":        "it leads to this server or to a network that is closed",
 		redirecting.URL:           "the answer was 302",
 		refusing.URL:              "the chat service refused it: 310000 keywords not in content",
 	} {
