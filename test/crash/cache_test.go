@@ -57,7 +57,7 @@ func TestKillWithCache(t *testing.T) {
 
 	s = in.start("--file-repositories", repositories)
 	succeeds("2 builds")
-	if list := in.admin("cache", "list"); !strings.Contains(list, "\npip ") {
+	if list := strings.Join(strings.Fields(in.admin("cache", "list")), " "); !strings.Contains(list, "USED web pip true ") {
 		t.Errorf("the caches are\n%s", list)
 	}
 	in.admin("cache", "clear", "--tool", "pip")
