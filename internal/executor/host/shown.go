@@ -165,8 +165,8 @@ func (v *view) show(a *arguments, settings string) error {
 	}
 	a.add("--ro-bind", settings, "/etc")
 	for _, dir := range v.path {
-		if filepath.IsAbs(dir) && isDirectory(dir) && !a.shown(dir) && a.show(dir, v.hiddenFrom(dir)) != nil {
-			continue // what is private is on nobody's path
+		if filepath.IsAbs(dir) && isDirectory(dir) && !a.shown(dir) {
+			_ = a.show(dir, v.hiddenFrom(dir)) // what is private is on nobody's path
 		}
 	}
 	for _, path := range v.named {
